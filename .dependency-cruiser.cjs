@@ -1,0 +1,64 @@
+// The import rules of docs/architecture.md, as a tool that fails.
+const only = (name, from, allowed, comment) => ({
+  name,
+  comment,
+  severity: "error",
+  from: { path: from },
+  to: { path: "^src/", pathNot: allowed },
+});
+
+module.exports = {
+  forbidden: [
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    { name: "resolvable", severity: "error", from: {}, to: { couldNotResolve: true } },
+    only("lib-stands-alone", "^src/lib/", ["^src/lib/"], "lib knows nothing of links or clicks"),
+    only("links-domain", "^src/links/", ["^src/(links|lib)/"], "the domain knows neither HTTP nor storage"),
+    only(
+      "clicks-domain",
+      "^src/clicks/",
+      ["^src/(clicks|lib)/", "^src/links/link\\.ts$"],
+      "the domain knows neither HTTP nor storage",
+    ),
+    only("keys-domain", "^src/keys/", ["^src/(keys|lib)/"], "the domain knows neither HTTP nor storage"),
+    only(
+      "http-speaks-domain",
+      "^src/http/",
+      ["^src/(http|links|clicks|keys|lib)/"],
+      "http knows no SQL and no Redis",
+    ),
+    only(
+      "storage-implements-ports",
+      "^src/storage/",
+      ["^src/(storage|lib)/", "^src/(links|clicks|keys)/"],
+      "storage knows no HTTP",
+    ),
+    {
+      name: "http-uses-no-database-client",
+      severity: "error",
+      from: { path: "^src/(http|links|clicks|keys|lib)/" },
+      to: { path: "node_modules/(postgres|ioredis|pg|postgrator)/" },
+    },
+    {
+      name: "only-compose-and-commands-wire",
+      severity: "error",
+      from: { path: "^src/(http|links|clicks|keys|lib|storage)/" },
+      to: { path: "^src/(compose|config|main)\\.ts$|^src/commands/" },
+    },
+    {
+      name: "bench-uses-the-http-api",
+      severity: "error",
+      from: { path: "^(lab|bench|web)/" },
+      to: { path: "^src/(http|links|clicks|keys|storage)/" },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["bun", "import", "types", "default"],
+    },
+    builtInModules: { add: ["bun", "bun:test"] },
+  },
+};
