@@ -1,0 +1,102 @@
+// Numbers a process's batches and sends each until the store confirms it: the writing half of the click ledger.
+import { randomUUID } from "node:crypto";
+import { withDeadline } from "../lib/deadline.ts";
+import type { Click } from "./click.ts";
+import type { ClickStore, DropReason, Producer } from "./ports.ts";
+
+export interface BatchSenderOptions {
+  readonly store: ClickStore;
+  readonly recorder: Producer["recorder"];
+  readonly ack: Producer["ack"];
+  /** One attempt may take this long; then it is repeated, which is safe. */
+  readonly attemptTimeoutMs: number;
+  readonly onStored: (clicks: number) => void;
+  readonly onDropped: (clicks: number, reason: DropReason) => void;
+  /** An attempt failed and will be repeated. */
+  readonly onRetry: (error: unknown) => void;
+}
+
+const FIRST_RETRY_MS = 20;
+const LAST_RETRY_MS = 1_000;
+
+/** A producer in the sense of the ledger: a random id, and batch numbers 1, 2, 3 … without a gap. */
+export class BatchSender {
+  readonly #options: BatchSenderOptions;
+  readonly #producer: Producer;
+  readonly #dropped: Partial<Record<DropReason, number>> = {};
+  readonly #stopped = Promise.withResolvers<void>();
+  #stopping = false;
+  #opened: Promise<void> | undefined;
+  #lastSeq = 0;
+  #confirmedSeq = 0;
+
+  constructor(options: BatchSenderOptions) {
+    this.#options = options;
+    this.#producer = { id: randomUUID(), recorder: options.recorder, ack: options.ack };
+  }
+
+  /**
+   * Sends the clicks as one batch. True once they are durable; false when the sender was stopped first, in which case
+   * they may or may not be stored.
+   */
+  async send(clicks: readonly Click[]): Promise<boolean> {
+    const batch = { producer: this.#producer.id, seq: ++this.#lastSeq, clicks };
+    for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)) {
+      if (this.#stopping) return false;
+      try {
+        await this.#open();
+        await this.#bounded(this.#options.store.storeBatch(batch), "storing clicks");
+        this.#confirmedSeq = Math.max(this.#confirmedSeq, batch.seq);
+        this.#options.onStored(clicks.length);
+        return true;
+      } catch (error) {
+        // Whatever went wrong, sending the same number again is safe.
+        this.#options.onRetry(error);
+        await this.#pause(retryMs * (0.5 + Math.random() / 2));
+      }
+    }
+  }
+
+  /** Gives clicks up, for a reason that the ledger will know. */
+  drop(clicks: number, reason: DropReason): void {
+    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + clicks;
+    this.#options.onDropped(clicks, reason);
+  }
+
+  /** Ends all attempts; `send` then answers false. */
+  stop(): void {
+    this.#stopping = true;
+    this.#stopped.resolve();
+  }
+
+  /** Tells the ledger that this producer ended in good order. Best effort: without it the ledger says "open". */
+  async close(): Promise<void> {
+    this.stop();
+    if (this.#opened === undefined) return;
+    await this.#bounded(
+      this.#options.store.closeProducer(this.#producer.id, this.#confirmedSeq, this.#dropped),
+      "closing the click ledger",
+    );
+  }
+
+  #open(): Promise<void> {
+    this.#opened ??= this.#bounded(this.#options.store.openProducer(this.#producer), "opening the click ledger").catch(
+      (error: unknown) => {
+        this.#opened = undefined;
+        throw error;
+      },
+    );
+    return this.#opened;
+  }
+
+  #bounded<T>(work: Promise<T>, what: string): Promise<T> {
+    return withDeadline(work, this.#options.attemptTimeoutMs, what);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    await Promise.race([promise, this.#stopped.promise]);
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,29 @@
+// What is kept of a click, and how many of them travel together.
+
+/** One counted redirect. No address: `visitor` is a salted hash. */
+export interface Click {
+  readonly linkId: number;
+  /** When it was served, in ms since the epoch. */
+  readonly atMs: number;
+  /** A signed 64-bit integer in decimal. */
+  readonly visitor: string;
+  /** ISO 3166-1 alpha-2; "ZZ" when unknown. */
+  readonly country: string;
+  /** Host only; empty when there was none. */
+  readonly referrer: string;
+  readonly browser: string;
+  readonly os: string;
+  readonly device: string;
+  /** Primary language subtag; empty when there was none. */
+  readonly language: string;
+  readonly bot: boolean;
+}
+
+/** The unit of the ledger: (producer, seq) is stored at most once, however often it is sent. */
+export interface ClickBatch {
+  /** UUID of the process that recorded the clicks. */
+  readonly producer: string;
+  /** 1, 2, 3 … within its producer; a missing number is a provable loss. */
+  readonly seq: number;
+  readonly clicks: readonly Click[];
+}

@@ -1,0 +1,165 @@
+// Keeps the promise that a click served is a click stored: `append` resolves once the click is durable.
+import { DeadlineError, withDeadline } from "../lib/deadline.ts";
+import { AppError } from "../lib/errors.ts";
+import type { BatchSender } from "./batch-sender.ts";
+import type { Click } from "./click.ts";
+
+export interface ClickRecorder {
+  /** Resolves when the redirect may be answered; rejects with TEMPORARILY_UNAVAILABLE when it may not. */
+  append(click: Click): Promise<void>;
+  /** Stores what waits, within `deadlineMs`, and tells the ledger how it ended. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+export interface RecorderBounds {
+  /** Clicks in one batch. */
+  readonly maxBatch: number;
+  /** Clicks that may wait. */
+  readonly maxQueued: number;
+  /** A redirect waits at most this long for its click. */
+  readonly timeoutMs: number;
+}
+
+/** Clicks that become durable together; one promise serves all of them. */
+class PendingBatch {
+  readonly clicks: Click[] = [];
+  readonly #durable = Promise.withResolvers<void>();
+
+  constructor() {
+    // With HOP_CLICKS_ACK=async nobody awaits it.
+    this.#durable.promise.catch(() => undefined);
+  }
+
+  get durable(): Promise<void> {
+    return this.#durable.promise;
+  }
+
+  settle(stored: boolean): void {
+    if (stored) this.#durable.resolve();
+    else this.#durable.reject(notStored());
+  }
+}
+
+/**
+ * Group commit without a timer: one batch is in flight, clicks that arrive meanwhile form the next, which leaves as soon
+ * as the wire is free. (Measured with a 1 ms timer instead: 34k/s where this gives 62k/s.)
+ */
+export class BatchRecorder implements ClickRecorder {
+  readonly #sender: BatchSender;
+  readonly #bounds: RecorderBounds;
+  readonly #answersFirst: boolean;
+  /** Batches that wait; only the last one has room. */
+  #queue: PendingBatch[] = [];
+  #queuedClicks = 0;
+  #running: Promise<void> | undefined;
+  /** The batch in flight has waited too long: the store is away. New clicks are refused until it is back. */
+  #storeAway = false;
+
+  constructor(sender: BatchSender, bounds: RecorderBounds, ack: "durable" | "async") {
+    this.#sender = sender;
+    this.#bounds = bounds;
+    this.#answersFirst = ack === "async";
+  }
+
+  append(click: Click): Promise<void> {
+    if (this.#answersFirst) {
+      if (this.#queuedClicks >= this.#bounds.maxQueued) this.#sender.drop(1, "queue_full");
+      else this.#enqueue(click);
+      return ANSWER_NOW;
+    }
+    if (this.#storeAway || this.#queuedClicks >= this.#bounds.maxQueued) return Promise.reject(notStored());
+    return this.#enqueue(click);
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    try {
+      if (this.#running !== undefined) await withDeadline(this.#running, deadlineMs, "storing the last clicks");
+    } catch (error) {
+      if (!(error instanceof DeadlineError)) throw error;
+      this.#sender.stop();
+      await this.#running;
+    }
+    await this.#sender.close();
+  }
+
+  #enqueue(click: Click): Promise<void> {
+    let batch = this.#queue.at(-1);
+    if (batch === undefined || batch.clicks.length >= this.#bounds.maxBatch) {
+      batch = new PendingBatch();
+      this.#queue.push(batch);
+    }
+    batch.clicks.push(click);
+    this.#queuedClicks++;
+    this.#running ??= this.#run();
+    return batch.durable;
+  }
+
+  async #run(): Promise<void> {
+    // Every click of this turn of the event loop joins the first batch.
+    await Promise.resolve();
+    for (let batch = this.#dequeue(); batch !== undefined; batch = this.#dequeue()) {
+      const inFlight = batch;
+      const timer = setTimeout(() => this.#refuseWaiting(inFlight), this.#bounds.timeoutMs);
+      const stored = await this.#sender.send(inFlight.clicks);
+      clearTimeout(timer);
+      this.#storeAway = false;
+      inFlight.settle(stored);
+      if (!stored && this.#answersFirst) this.#sender.drop(inFlight.clicks.length, "shutdown");
+    }
+    this.#running = undefined;
+  }
+
+  #dequeue(): PendingBatch | undefined {
+    const batch = this.#queue.shift();
+    if (batch !== undefined) this.#queuedClicks -= batch.clicks.length;
+    return batch;
+  }
+
+  #refuseWaiting(inFlight: PendingBatch): void {
+    if (this.#answersFirst) return;
+    this.#storeAway = true;
+    inFlight.settle(false);
+    // Never sent, so surely not stored; and their redirects are not served either.
+    for (const batch of this.#queue) batch.settle(false);
+    this.#queue = [];
+    this.#queuedClicks = 0;
+  }
+}
+
+/** One transaction per click inside the redirect: the baseline, v0.1. */
+export class InlineRecorder implements ClickRecorder {
+  readonly #sender: BatchSender;
+  readonly #bounds: RecorderBounds;
+  readonly #inFlight = new Set<Promise<boolean>>();
+
+  constructor(sender: BatchSender, bounds: RecorderBounds) {
+    this.#sender = sender;
+    this.#bounds = bounds;
+  }
+
+  async append(click: Click): Promise<void> {
+    if (this.#inFlight.size >= this.#bounds.maxQueued) throw notStored();
+    const sent = this.#sender.send([click]);
+    this.#inFlight.add(sent);
+    sent.finally(() => this.#inFlight.delete(sent)).catch(() => undefined);
+    try {
+      if (!(await withDeadline(sent, this.#bounds.timeoutMs, "storing a click"))) throw notStored();
+    } catch (error) {
+      if (error instanceof DeadlineError) throw notStored();
+      throw error;
+    }
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#sender.stop(), deadlineMs);
+    await Promise.all(this.#inFlight);
+    clearTimeout(timer);
+    await this.#sender.close();
+  }
+}
+
+const ANSWER_NOW = Promise.resolve();
+
+function notStored(): AppError {
+  return new AppError("TEMPORARILY_UNAVAILABLE", "The click cannot be stored now; try again.");
+}

@@ -1,0 +1,53 @@
+// From a code to its route, with or without a cache in between.
+import { Coalescer } from "../lib/coalescer.ts";
+import { withDeadline } from "../lib/deadline.ts";
+import { AppError } from "../lib/errors.ts";
+import type { Route } from "./link.ts";
+import type { LinkStore } from "./ports.ts";
+
+/** Anything that can find a route. Throws TEMPORARILY_UNAVAILABLE when it cannot be known now. */
+export interface RouteSource {
+  find(code: string): Promise<Route | undefined>;
+}
+
+/** What the redirect asks: `peek` answers at once or not at all. */
+export interface Resolver extends RouteSource {
+  peek(code: string): Route | undefined;
+}
+
+export interface LookupBounds {
+  readonly timeoutMs: number;
+  readonly maxBatch: number;
+  readonly maxQueued: number;
+}
+
+/** Asks the store once per code: what v0.1 does. */
+export function directLookup(store: Pick<LinkStore, "findRoutes">, bounds: LookupBounds): Resolver {
+  return {
+    peek: () => undefined,
+    find: async (code) => (await boundedLookup(store, [code], bounds.timeoutMs))[0],
+  };
+}
+
+/** Asks the store for many codes in one query; a cache's misses go through this. */
+export function batchedLookup(store: Pick<LinkStore, "findRoutes">, bounds: LookupBounds): RouteSource {
+  const lookups = new Coalescer<string, Route | undefined>({
+    run: (codes) => boundedLookup(store, codes, bounds.timeoutMs),
+    maxBatch: bounds.maxBatch,
+    maxQueued: bounds.maxQueued,
+  });
+  return { find: (code) => lookups.submit(code) };
+}
+
+async function boundedLookup(
+  store: Pick<LinkStore, "findRoutes">,
+  codes: readonly string[],
+  timeoutMs: number,
+): Promise<readonly (Route | undefined)[]> {
+  try {
+    return await withDeadline(store.findRoutes(codes), timeoutMs, "looking up a link");
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError("TEMPORARILY_UNAVAILABLE", "The link cannot be looked up now; try again.", { cause: error });
+  }
+}

@@ -1,0 +1,92 @@
+// The connection pool, and what its errors mean.
+import postgres from "postgres";
+import { AppError } from "../../lib/errors.ts";
+
+/** bigint columns as numbers: ids and counts stay far below 2^53. */
+const bigint: postgres.PostgresType<number> = { to: 20, from: [20], serialize: String, parse: Number };
+
+export type Database = postgres.Sql<{ bigint: number }>;
+/** A pool, or one transaction of it. */
+export type Queryable = postgres.ISql<{ bigint: number }>;
+
+/** Where Postgres is: a URL, or the embedded server's socket. */
+export type DatabaseAddress =
+  | { readonly url: string }
+  | { readonly path: string; readonly username: string; readonly password: string; readonly database: string };
+
+export interface DatabaseOptions {
+  readonly address: DatabaseAddress;
+  readonly connections: number;
+  readonly statementTimeoutMs: number;
+  readonly applicationName: string;
+  readonly onClose?: () => void;
+  readonly onNotify?: (channel: string, payload: string) => void;
+}
+
+const CONNECT_TIMEOUT_SECONDS = 5;
+
+/** Opens lazily: nothing is sent before the first query. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const shared = {
+    max: options.connections,
+    types: { bigint },
+    connect_timeout: CONNECT_TIMEOUT_SECONDS,
+    // A lost server is asked again after 0.1 to 1 s; the library's own back-off grows to 20 s.
+    backoff: (retries: number) => Math.min(0.1 * 2 ** retries, 1),
+    onnotice: () => undefined,
+    ...(options.onClose && { onclose: options.onClose }),
+    ...(options.onNotify && { onnotify: options.onNotify }),
+    connection: {
+      application_name: options.applicationName,
+      statement_timeout: options.statementTimeoutMs,
+      TimeZone: "UTC",
+    },
+  };
+  const { address } = options;
+  return "url" in address ? postgres(address.url, shared) : postgres({ ...address, ...shared });
+}
+
+/** SQLSTATEs and client codes that say "not now" rather than "never" (Postgres manual, appendix A). */
+const UNAVAILABLE = new Set([
+  "57P01", // admin_shutdown
+  "57P02", // crash_shutdown
+  "57P03", // cannot_connect_now
+  "57014", // query_canceled: the statement timeout
+  "53300", // too_many_connections
+  "53100", // disk_full
+  "53200", // out_of_memory
+  "25006", // read_only_sql_transaction: a replica that was not promoted yet
+  "40001", // serialization_failure
+  "40P01", // deadlock_detected
+  "55P03", // lock_not_available
+  "CONNECTION_CLOSED",
+  "CONNECTION_ENDED",
+  "CONNECTION_DESTROYED",
+  "CONNECT_TIMEOUT",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ENOENT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ETIMEDOUT",
+  "FailedToOpenSocket",
+]);
+
+/** True when Postgres could not be asked, as opposed to having refused the statement. */
+export function isUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return false;
+  return UNAVAILABLE.has(error.code) || error.code.startsWith("08");
+}
+
+/** Runs a query and translates "not now" into TEMPORARILY_UNAVAILABLE; a bug stays what it is. */
+export async function asking<T>(query: () => Promise<T>): Promise<T> {
+  try {
+    return await query();
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    throw new AppError("TEMPORARILY_UNAVAILABLE", "The database cannot be reached now; try again.", { cause: error });
+  }
+}

@@ -1,0 +1,60 @@
+// API keys in Postgres.
+import type { ApiKey, KeyStore } from "../../keys/key.ts";
+import { asking, type Queryable } from "./database.ts";
+
+export class PostgresKeyStore implements KeyStore {
+  readonly #sql: Queryable;
+
+  constructor(sql: Queryable) {
+    this.#sql = sql;
+  }
+
+  async findByHash(hashes: readonly Uint8Array[]): Promise<readonly (ApiKey | undefined)[]> {
+    const sql = this.#sql;
+    const hex = hashes.map((hash) => Buffer.from(hash).toString("hex"));
+    const rows = await asking(
+      () => sql<ApiKey[]>`
+        SELECT ${keyColumns(sql)} FROM api_keys
+        WHERE hash IN (SELECT decode(h, 'hex') FROM unnest(string_to_array(${[...new Set(hex)].join(",")}, ',')) AS h)`,
+    );
+    const byHash = new Map(rows.map((row) => [Buffer.from(row.hash).toString("hex"), row]));
+    return hex.map((hash) => byHash.get(hash));
+  }
+
+  async insert({ name, prefix, hash, scopes }: Pick<ApiKey, "name" | "prefix" | "hash" | "scopes">): Promise<ApiKey> {
+    const sql = this.#sql;
+    const [row] = await asking(
+      () => sql<ApiKey[]>`
+        INSERT INTO api_keys (name, prefix, hash, scopes)
+        VALUES (${name}, ${prefix}, ${hash}, string_to_array(${scopes.join(",")}, ','))
+        RETURNING ${keyColumns(sql)}`,
+    );
+    if (row === undefined) throw new Error("INSERT returned no row");
+    return row;
+  }
+
+  async list(): Promise<readonly ApiKey[]> {
+    const sql = this.#sql;
+    return asking(() => sql<ApiKey[]>`SELECT ${keyColumns(sql)} FROM api_keys ORDER BY id`);
+  }
+
+  async revoke(id: number): Promise<boolean> {
+    const sql = this.#sql;
+    const result = await asking(
+      () => sql`UPDATE api_keys SET revoked_at = now() WHERE id = ${id} AND revoked_at IS NULL`,
+    );
+    return result.count === 1;
+  }
+
+  async touch(ids: readonly number[]): Promise<void> {
+    const sql = this.#sql;
+    await asking(
+      () => sql`UPDATE api_keys SET last_used_at = now() WHERE id = ANY (${`{${ids.join(",")}}`}::text::bigint[])`,
+    );
+  }
+}
+
+function keyColumns(sql: Queryable) {
+  return sql`id, name, prefix, hash, scopes, created_at AS "createdAt", last_used_at AS "lastUsedAt",
+    revoked_at AS "revokedAt"`;
+}

@@ -1,0 +1,97 @@
+// Hears that links changed, from any process or from SQL by hand, and knows when it may have missed something.
+import type { Log } from "../../lib/log.ts";
+import { type Database, type DatabaseOptions, openDatabase } from "./database.ts";
+
+export interface LinkListenerOptions {
+  readonly database: Omit<DatabaseOptions, "connections" | "onClose" | "onNotify">;
+  /** `sentAtMs` is the database's clock at the change. */
+  readonly onChange: (code: string, sentAtMs: number) => void;
+  /** Changes may have been missed: when the connection was lost, when it is back, and on TRUNCATE. */
+  readonly onGap: () => void;
+  readonly onListening: (listening: boolean) => void;
+  readonly log: Log;
+}
+
+const CHANNEL = "hop_links";
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 1_000;
+
+/** Listens on a connection of its own and comes back by itself until closed. */
+export class LinkListener {
+  readonly #options: LinkListenerOptions;
+  readonly #closing = Promise.withResolvers<void>();
+  readonly #running: Promise<void>;
+  readonly #first = Promise.withResolvers<void>();
+  #closed = false;
+
+  constructor(options: LinkListenerOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  /** Resolves when it listens for the first time. */
+  get listening(): Promise<void> {
+    return this.#first.promise;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#closing.resolve();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    let retryMs = FIRST_RETRY_MS;
+    while (!this.#closed) {
+      const lost = Promise.withResolvers<void>();
+      const connection = openDatabase({
+        ...this.#options.database,
+        connections: 1,
+        onClose: () => lost.resolve(),
+        onNotify: (channel, payload) => this.#hear(channel, payload),
+      });
+      try {
+        await connection.unsafe(`LISTEN ${CHANNEL}`);
+        retryMs = FIRST_RETRY_MS;
+        this.#options.onGap();
+        this.#options.onListening(true);
+        this.#first.resolve();
+        await Promise.race([lost.promise, this.#closing.promise]);
+      } catch (error) {
+        this.#options.log.warn({ err: error }, "cannot listen for link changes; trying again");
+      }
+      this.#options.onListening(false);
+      if (!this.#closed) {
+        this.#options.onGap();
+        await this.#pause(retryMs);
+        retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
+      }
+      await endQuietly(connection);
+    }
+  }
+
+  #hear(channel: string, payload: string): void {
+    if (channel !== CHANNEL) return;
+    if (payload === "*") {
+      this.#options.onGap();
+      return;
+    }
+    const [, sentAtMs, code] = payload.split(" ");
+    if (code !== undefined) this.#options.onChange(code, Number(sentAtMs));
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    await Promise.race([promise, this.#closing.promise]);
+    clearTimeout(timer);
+  }
+}
+
+async function endQuietly(connection: Database): Promise<void> {
+  try {
+    await connection.end({ timeout: 1 });
+  } catch {
+    // It is gone already, which is all that was wanted.
+  }
+}
