@@ -1,0 +1,60 @@
+// The bounds of every queue, cache, batch, body and wait, with the variables that change them.
+
+import { integer, type Kind } from "./kinds.ts";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** A bound as a row of the variables table; `limit` is the largest value that is allowed, in `unit`. */
+interface Bound {
+  readonly name: string;
+  readonly group: "Bounds";
+  readonly kind: Kind<number>;
+  readonly default: string;
+  readonly doc: string;
+}
+
+function bound(name: string, unit: string, standard: number, limit: number, doc: string): Bound {
+  return { name, group: "Bounds", kind: integer(1, limit, unit), default: String(standard), doc };
+}
+
+const ms = (name: string, standard: number, limit: number, doc: string) =>
+  bound(name, "ms", standard, limit, doc);
+
+export const BOUNDS = {
+  cacheTtlMs: ms("HOP_CACHE_TTL_MS", 60_000, DAY_MS, "a cached link is read again after this"),
+  cacheEntries: bound("HOP_CACHE_ENTRIES", "links", 200_000, 100_000_000, "links in one process's cache"),
+  cacheBytes: bound("HOP_CACHE_BYTES", "bytes", 67_108_864, 2 ** 40, "size of one process's cache"),
+  unknownTtlMs: ms("HOP_UNKNOWN_TTL_MS", 2_000, HOUR_MS, "an unknown code is looked up again after this"),
+  unknownEntries: bound("HOP_UNKNOWN_ENTRIES", "codes", 20_000, 100_000_000, "unknown codes remembered"),
+  lookupTimeoutMs: ms("HOP_LOOKUP_TIMEOUT_MS", 2_000, HOUR_MS, "a redirect waits this long for its link"),
+  lookupQueueMax: bound("HOP_LOOKUP_QUEUE_MAX", "lookups", 10_000, 10_000_000, "lookups waiting at once"),
+  batchMax: bound("HOP_BATCH_MAX", "clicks", 2_000, 100_000, "clicks in one batch"),
+  clicksQueueMax: bound("HOP_CLICKS_QUEUE_MAX", "clicks", 50_000, 10_000_000, "clicks waiting for a batch"),
+  clicksTimeoutMs: ms("HOP_CLICKS_TIMEOUT_MS", 5_000, HOUR_MS, "a redirect waits this long for its click"),
+  createBatchMax: bound("HOP_CREATE_BATCH_MAX", "links", 500, 10_000, "links created in one batch"),
+  createQueueMax: bound("HOP_CREATE_QUEUE_MAX", "links", 5_000, 1_000_000, "links waiting for a batch"),
+  codeAttempts: bound("HOP_CODE_ATTEMPTS", "attempts", 10, 1_000, "codes tried until a free one is found"),
+  bodyBytes: bound("HOP_BODY_BYTES", "bytes", 65_536, 2 ** 30, "size of a request body"),
+  bodyTimeoutMs: ms("HOP_BODY_TIMEOUT_MS", 10_000, HOUR_MS, "a request body must arrive within this"),
+  // 255 is the most that Bun.serve accepts for idleTimeout.
+  idleTimeoutSeconds: bound(
+    "HOP_IDLE_TIMEOUT_SECONDS",
+    "seconds",
+    30,
+    255,
+    "a connection that stays silent is closed after this: keep-alive and slow headers",
+  ),
+  statementTimeoutMs: ms(
+    "HOP_STATEMENT_TIMEOUT_MS",
+    10_000,
+    HOUR_MS,
+    "Postgres stops a statement after this",
+  ),
+  shutdownTimeoutMs: ms(
+    "HOP_SHUTDOWN_TIMEOUT_MS",
+    10_000,
+    HOUR_MS,
+    "requests and clicks in flight may take this long to finish when hop stops",
+  ),
+} as const satisfies Record<string, Bound>;

@@ -1,0 +1,78 @@
+// docs/configuration.md, made from the table of variables.
+
+import { keysOf, NOT_YET, PRESETS, VARIABLES, type Config, type Group, type Variable } from "./variables.ts";
+
+const GROUPS: readonly Group[] = [
+  "Serving",
+  "Storage",
+  "Clicks",
+  "Cache",
+  "Codes",
+  "Access and logs",
+  "Bounds",
+];
+
+const INTRODUCTION = `
+# Configuration
+
+hop is configured by environment variables. All of them are checked at the start, and all problems are
+reported at once.
+
+- Every variable can also be given as \`NAME_FILE\`, a path whose content is the value; one newline at its end
+  is dropped. Setting both, or naming a file that is empty or can't be read, is an error.
+- An empty variable is an unset one.
+- An unknown variable that begins with \`HOP_\` is an error. (A Kubernetes Service named \`hop\` puts such
+  variables into its pods: set \`enableServiceLinks: false\`.)
+- \`--port\` and \`--workers\` win over \`HOP_PORT\` and \`HOP_WORKERS\`. Both win over what \`--preset\` sets, and a
+  preset wins over the defaults.
+- \`HOP_DATABASE_URL\`, \`HOP_REDIS_URL\` and \`HOP_ADMIN_KEY\` are secrets and are never shown in an error.
+- The two listeners can't share a port.
+`;
+
+/** The whole page. A unit test fails while the committed one differs. */
+export function configurationPage(): string {
+  const rows: readonly Variable[] = Object.values(VARIABLES);
+  const sections = GROUPS.flatMap((group) => [
+    `## ${group}`,
+    "",
+    ...(group === "Bounds"
+      ? ["Every queue, cache, batch, body and wait ends somewhere; here is where.", ""]
+      : []),
+    "| variable | default | unit | accepts | meaning |",
+    "| --- | --- | --- | --- | --- |",
+    ...rows.filter((row) => row.group === group).map(tableRow),
+    "",
+  ]);
+  return [
+    "<!-- Made from src/config/variables.ts and bounds.ts by `npx bun test/regenerate.ts`: change those and run that. -->",
+    INTRODUCTION,
+    ...sections,
+    ...presets(),
+    ...notYet(),
+  ].join("\n");
+}
+
+function tableRow(row: Variable): string {
+  const { name, kind, doc } = row;
+  return `| ${[`\`${name}\``, standard(row), kind.unit ?? "", kind.accepts, doc].join(" | ")} |`;
+}
+
+function standard(row: Variable): string {
+  if (!row.default) return `(${row.unset})`;
+  if (row.defaultWithRedis === undefined) return `\`${row.default}\``;
+  return `\`${row.defaultWithRedis}\` with Redis, else \`${row.default}\``;
+}
+
+function presets(): string[] {
+  const lines = keysOf(PRESETS).map((name) => {
+    const preset: Partial<Config> = PRESETS[name];
+    const settings = keysOf(preset).map((field) => `\`${VARIABLES[field].name}=${String(preset[field])}\``);
+    return `- \`${name}\`: ${settings.join(", ")}`;
+  });
+  return ["## Presets", "", ...lines, ""];
+}
+
+function notYet(): string[] {
+  const lines = keysOf(NOT_YET).map((field) => `- \`${VARIABLES[field].name}\`: ${NOT_YET[field]?.problem}`);
+  return lines.length === 0 ? [] : ["## Not in this version", "", ...lines, ""];
+}

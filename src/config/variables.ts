@@ -1,0 +1,258 @@
+// The table of every variable: name, kind, default and meaning. Loading, problems and docs all come from it.
+
+import { BOUNDS } from "./bounds.ts";
+import * as kinds from "./kinds.ts";
+
+type Bounds = { readonly [Name in keyof typeof BOUNDS]: number };
+
+/** What hop runs with. Each field is a variable of VARIABLES: `codeLength` is HOP_CODE_LENGTH. */
+export interface Config extends Bounds {
+  readonly host: string;
+  /** 0 is any free port. */
+  readonly port: number;
+  readonly adminHost: string;
+  /** 0 turns the admin listener off. */
+  readonly adminPort: number;
+  /** An origin without a slash at the end; undefined is http://localhost and the port, once that is bound. */
+  readonly baseUrl: string | undefined;
+  readonly workers: number;
+  /** `ADDRESS/PREFIX` each. */
+  readonly trustedProxies: readonly string[];
+  /** Absolute. */
+  readonly dataDir: string;
+  /** Undefined is the embedded Postgres. */
+  readonly databaseUrl: string | undefined;
+  /** The most connections one process opens. */
+  readonly databaseConnections: number;
+  /** Several nodes, with commas between them, are a cluster. */
+  readonly redisUrl: string | undefined;
+  readonly clicks: "inline" | "batch" | "stream";
+  readonly clicksAck: "durable" | "async";
+  readonly clicksWaitMs: number;
+  readonly clicksRetentionDays: number;
+  readonly cache: "off" | "memory" | "redis" | "tiered";
+  readonly codeLength: number;
+  readonly codeAlphabet: string;
+  /** Undefined: a key is made on the first start. */
+  readonly adminKey: string | undefined;
+  readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
+}
+
+export type Field = keyof Config;
+export type FlagName = "port" | "workers";
+export type Group = "Serving" | "Storage" | "Clicks" | "Cache" | "Codes" | "Access and logs" | "Bounds";
+
+/** One row. Defaults are text as an operator would write it, so that they pass through the same kind. */
+export interface Variable<T = unknown> {
+  readonly name: string;
+  readonly group: Group;
+  readonly kind: kinds.Kind<T>;
+  readonly default?: string;
+  /** Takes the place of `default` when HOP_REDIS_URL is set. */
+  readonly defaultWithRedis?: string;
+  /** For a variable with no default, or an empty one: what being unset means. */
+  readonly unset?: string;
+  readonly flag?: FlagName;
+  /** Never shown, not even when it is wrong. */
+  readonly secret?: true;
+  readonly doc: string;
+}
+
+/** A field that can't be undefined must have a default. */
+type VariableOf<T> = Variable<Exclude<T, undefined>> &
+  (undefined extends T ? { readonly unset: string } : { readonly default: string });
+
+export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } = {
+  port: {
+    name: "HOP_PORT",
+    group: "Serving",
+    kind: kinds.port,
+    default: "8080",
+    flag: "port",
+    doc: "port of the public listener; 0 is any free port",
+  },
+  host: {
+    name: "HOP_HOST",
+    group: "Serving",
+    kind: kinds.host,
+    default: "127.0.0.1",
+    doc: "address of the public listener; 0.0.0.0 or :: is every interface",
+  },
+  adminPort: {
+    name: "HOP_ADMIN_PORT",
+    group: "Serving",
+    kind: kinds.port,
+    default: "9090",
+    doc: "port of /metrics, /livez and /readyz; 0 turns this listener off",
+  },
+  adminHost: {
+    name: "HOP_ADMIN_HOST",
+    group: "Serving",
+    kind: kinds.host,
+    default: "127.0.0.1",
+    doc: "address of the admin listener",
+  },
+  baseUrl: {
+    name: "HOP_BASE_URL",
+    group: "Serving",
+    kind: kinds.origin,
+    unset: "http://localhost:PORT",
+    doc: "what short URLs begin with; a slash at the end is dropped",
+  },
+  workers: {
+    name: "HOP_WORKERS",
+    group: "Serving",
+    kind: kinds.processes(1024),
+    default: "1",
+    flag: "workers",
+    doc: "processes that share the port; auto is one a core",
+  },
+  trustedProxies: {
+    name: "HOP_TRUSTED_PROXIES",
+    group: "Serving",
+    kind: kinds.networks,
+    default: "",
+    unset: "none",
+    doc: "proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; a lone address is a network of one",
+  },
+  dataDir: {
+    name: "HOP_DATA_DIR",
+    group: "Storage",
+    kind: kinds.path,
+    default: "./.hop",
+    doc: "embedded Postgres and the spool; a relative path starts at the working directory",
+  },
+  databaseUrl: {
+    name: "HOP_DATABASE_URL",
+    group: "Storage",
+    kind: kinds.postgresUrl,
+    unset: "embedded Postgres",
+    secret: true,
+    doc: "Postgres",
+  },
+  databaseConnections: {
+    name: "HOP_DATABASE_CONNECTIONS",
+    group: "Storage",
+    kind: kinds.integer(1, 200, "connections"),
+    default: "10",
+    doc: "the most connections one process opens to Postgres",
+  },
+  redisUrl: {
+    name: "HOP_REDIS_URL",
+    group: "Storage",
+    kind: kinds.redisUrls,
+    unset: "no Redis",
+    secret: true,
+    doc: "Redis or Valkey",
+  },
+  clicks: {
+    name: "HOP_CLICKS",
+    group: "Clicks",
+    kind: kinds.oneOf("inline", "batch", "stream"),
+    default: "batch",
+    defaultWithRedis: "stream",
+    doc: "how clicks are recorded: one INSERT each, one INSERT a batch, or through a Redis Stream",
+  },
+  clicksAck: {
+    name: "HOP_CLICKS_ACK",
+    group: "Clicks",
+    kind: kinds.oneOf("durable", "async"),
+    default: "durable",
+    doc: "durable answers a redirect once its click is stored; async answers at once and may lose clicks",
+  },
+  clicksWaitMs: {
+    name: "HOP_CLICKS_WAIT_MS",
+    group: "Clicks",
+    kind: kinds.integer(1, 60_000, "ms"),
+    default: "50",
+    doc: "a batch goes to the spool when it isn't stored after this",
+  },
+  clicksRetentionDays: {
+    name: "HOP_CLICKS_RETENTION_DAYS",
+    group: "Clicks",
+    kind: kinds.integer(1, 36_500, "days"),
+    default: "400",
+    doc: "clicks older than this are dropped; totals stay",
+  },
+  cache: {
+    name: "HOP_CACHE",
+    group: "Cache",
+    kind: kinds.oneOf("off", "memory", "redis", "tiered"),
+    default: "memory",
+    defaultWithRedis: "tiered",
+    doc: "where links are cached: nowhere, in each process, in Redis, or in each process and then in Redis",
+  },
+  codeLength: {
+    name: "HOP_CODE_LENGTH",
+    group: "Codes",
+    kind: kinds.integer(1, 64, "characters"),
+    default: "7",
+    doc: "length of generated codes",
+  },
+  codeAlphabet: {
+    name: "HOP_CODE_ALPHABET",
+    group: "Codes",
+    kind: kinds.alphabet,
+    // Digits and letters without 0 O o, 1 l I i.
+    default: "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz",
+    doc: "characters of generated codes; the default's 55 leave out those that look alike",
+  },
+  adminKey: {
+    name: "HOP_ADMIN_KEY",
+    group: "Access and logs",
+    kind: kinds.apiKey,
+    unset: "made on the first start",
+    secret: true,
+    doc: "the first API key",
+  },
+  logLevel: {
+    name: "HOP_LOG_LEVEL",
+    group: "Access and logs",
+    kind: kinds.oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent"),
+    default: "info",
+    doc: "the least severe log line that is written",
+  },
+  ...BOUNDS,
+};
+
+/** In the order of the table. */
+export const FIELDS: readonly Field[] = keysOf(VARIABLES);
+
+/** `Object.keys`, for a table that has exactly the keys of its type. */
+export function keysOf<Table extends object>(table: Table): Extract<keyof Table, string>[] {
+  const keys: Extract<keyof Table, string>[] = [];
+  for (const key in table) keys.push(key);
+  return keys;
+}
+
+/** Named sets of settings, for `--preset`. What the environment or another flag sets wins over them. */
+export const PRESETS = {
+  "v0.1": { workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" },
+} as const satisfies Record<string, Partial<Config>>;
+
+/** A value that a variable will accept some day. */
+export interface NotYet {
+  refuses(text: string): boolean;
+  /** Follows the variable's name and a colon. */
+  readonly problem: string;
+}
+
+/** All that this version of hop refuses and a later one won't. Delete a row when its feature arrives. */
+export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
+  redisUrl: {
+    refuses: () => true,
+    problem: "this version of hop runs on Postgres alone; remove it",
+  },
+  clicks: {
+    refuses: (text) => text === "stream",
+    problem: "stream isn't in this version of hop yet; write inline or batch",
+  },
+  cache: {
+    refuses: (text) => text === "redis" || text === "tiered",
+    problem: "redis and tiered aren't in this version of hop yet; write off or memory",
+  },
+  workers: {
+    refuses: (text) => text !== "1",
+    problem: "this version of hop runs one process; write 1 or remove it",
+  },
+};
