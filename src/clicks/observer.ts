@@ -16,7 +16,7 @@ const DAY_MS = 86_400_000;
 export class ClickObserver {
   readonly #options: ClickObserverOptions;
   #saltUntilMs = 0;
-  #salt = new Uint8Array();
+  #salt: Uint8Array = new Uint8Array();
 
   constructor(options: ClickObserverOptions) {
     this.#options = options;

@@ -27,7 +27,7 @@ async function readBytes(request: Request, { maxBytes, timeoutMs }: BodyBounds):
   const tooLarge = () => new AppError("BODY_TOO_LARGE", `The body may have at most ${maxBytes} bytes.`);
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();
   if (request.body === null) return new Uint8Array();
-  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
+  const reader = request.body.getReader();
   const collect = async (): Promise<Uint8Array> => {
     const chunks: Uint8Array[] = [];
     let size = 0;
