@@ -64,7 +64,7 @@ export class BatchRecorder implements ClickRecorder {
   append(click: Click): Promise<void> {
     if (this.#answersFirst) {
       if (this.#queuedClicks >= this.#bounds.maxQueued) this.#sender.drop(1, "queue_full");
-      else this.#enqueue(click);
+      else void this.#enqueue(click);
       return ANSWER_NOW;
     }
     if (this.#storeAway || this.#queuedClicks >= this.#bounds.maxQueued) return Promise.reject(notStored());

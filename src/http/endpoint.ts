@@ -40,7 +40,7 @@ export interface Endpoint<Query extends z.ZodType = z.ZodType, Body extends z.Zo
 export function endpoint<Query extends z.ZodType = z.ZodUndefined, Body extends z.ZodType = z.ZodUndefined>(
   definition: Endpoint<Query, Body>,
 ): Endpoint {
-  return definition as unknown as Endpoint;
+  return definition as Endpoint;
 }
 
 /** Data is parsed at the edge and trusted inside. @throws INVALID with one entry per wrong field */

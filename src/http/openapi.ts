@@ -97,7 +97,7 @@ function problems(codes: readonly ErrorCode[], components: Json): Record<string,
   }
   const schema = toSchema(problemAnswer, "output", components);
   return Object.fromEntries(
-    [...byStatus].sort(([a], [b]) => a - b).map(([status, names]) => [
+    [...byStatus].toSorted(([a], [b]) => a - b).map(([status, names]) => [
       status,
       { description: names.join(" or "), content: { "application/problem+json": { schema } } },
     ]),

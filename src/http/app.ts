@@ -1,0 +1,98 @@
+// Everything but the redirect: the route table and the order of middleware, on one screen.
+import { Hono } from "hono";
+import { z } from "zod";
+import type { Authenticator } from "../keys/authenticate.ts";
+import { AppError } from "../lib/errors.ts";
+import { type BodyBounds, readJson } from "./body.ts";
+import { docsRoutes } from "./docs.ts";
+import { type Endpoint, parse } from "./endpoint.ts";
+import type { Health } from "./health.ts";
+import { homePage, problemPage } from "./pages.ts";
+import { describeProblem, problemResponse } from "./problem.ts";
+import { wantsHtml } from "./redirect.ts";
+
+export interface AppOptions {
+  readonly endpoints: readonly Endpoint[];
+  readonly openApi: object;
+  readonly authenticator: Authenticator;
+  readonly bodyBounds: BodyBounds;
+  readonly health: Health;
+  readonly onRequest: (route: string, method: string, status: number, seconds: number) => void;
+  readonly onBug: (error: unknown, requestId: string) => void;
+}
+
+/** What server.ts hands to each request. */
+export interface AppContext {
+  readonly requestId: string;
+}
+
+type App = Hono<{ Bindings: AppContext }>;
+
+export function createApp(options: AppOptions): App {
+  const app: App = new Hono<{ Bindings: AppContext }>();
+  app.use(async (c, next) => {
+    const startedAtMs = performance.now();
+    await next();
+    c.header("X-Request-Id", c.env.requestId);
+    c.header("X-Content-Type-Options", "nosniff");
+    const route = c.req.routePath.endsWith("*") ? "other" : c.req.routePath;
+    options.onRequest(route, c.req.method, c.res.status, (performance.now() - startedAtMs) / 1_000);
+  });
+  app.get("/", (c) => homePage(c.env.requestId));
+  app.get("/robots.txt", (c) => c.text("User-agent: *\nDisallow: /\n"));
+  app.get("/livez", () => options.health.live());
+  app.get("/readyz", () => options.health.ready());
+  app.route("/api", docsRoutes(options.openApi));
+  for (const endpoint of options.endpoints) mount(app, endpoint, options);
+  for (const [path, allowed] of allowedMethods(options.endpoints)) {
+    app.all(path, (c) => {
+      const error = new AppError("METHOD_NOT_ALLOWED", `${c.req.method} is not allowed here; use ${allowed}.`);
+      return problemResponse(error, c.env.requestId, { Allow: allowed });
+    });
+  }
+  app.notFound((c) => {
+    const error = new AppError("NOT_FOUND", "There is nothing at this address; the API is described at /api/docs.");
+    if (wantsHtml(c.req.raw)) return problemPage(describeProblem(error), c.env.requestId);
+    return problemResponse(error, c.env.requestId);
+  });
+  app.onError((error, c) => {
+    if (!(error instanceof AppError)) options.onBug(error, c.env.requestId);
+    return problemResponse(error, c.env.requestId);
+  });
+  return app;
+}
+
+/** First who is asking, then what; a stranger learns nothing about the shape of requests. */
+function mount(app: App, endpoint: Endpoint, { authenticator, bodyBounds }: AppOptions): void {
+  app.on(endpoint.method, endpoint.path, async (c) => {
+    const request = c.req.raw;
+    const key = await authenticator.check(request.headers.get("authorization"), endpoint.scope);
+    const query = parse(endpoint.query ?? NO_QUERY, readQuery(c.req.queries()));
+    const body = endpoint.body && parse(endpoint.body, await readJson(request, bodyBounds));
+    const code = c.req.param("code") ?? "";
+    const answer = await endpoint.handle({ code, query, body, headers: request.headers, key });
+    if (answer.body === undefined) return new Response(null, { status: answer.status });
+    return Response.json(answer.body, {
+      status: answer.status,
+      headers: { "Cache-Control": "no-store", ...answer.headers },
+    });
+  });
+}
+
+const NO_QUERY = z.strictObject({});
+
+/** One value per name. A name given twice becomes a list, which every schema refuses by name. */
+function readQuery(queries: Record<string, string[]>): Record<string, string | string[]> {
+  return Object.fromEntries(
+    Object.entries(queries).map(([name, values]) => [name, values.length === 1 ? (values[0] ?? "") : values]),
+  );
+}
+
+function allowedMethods(endpoints: readonly Endpoint[]): Map<string, string> {
+  const methods = new Map<string, string>();
+  for (const { path, method } of endpoints) {
+    const known = methods.get(path);
+    methods.set(path, known === undefined ? method : `${known}, ${method}`);
+  }
+  return methods;
+}

@@ -1,0 +1,94 @@
+// The listeners: on the public one a short link is answered first and by hand, everything else goes to the app.
+import type { Server } from "bun";
+import { AppError } from "../lib/errors.ts";
+import { isCode, isReserved } from "../links/code.ts";
+import type { createApp } from "./app.ts";
+import { clientIp, type TrustedProxies } from "./client-address.ts";
+import type { Health } from "./health.ts";
+import type { Preview } from "./preview.ts";
+import { problemResponse } from "./problem.ts";
+import type { Redirect } from "./redirect.ts";
+
+export interface ServerOptions {
+  readonly host: string;
+  /** 0 means any free port. */
+  readonly port: number;
+  /** Seconds without a byte after which a connection is closed. */
+  readonly idleTimeoutSeconds: number;
+  /** The largest body that is read at all; what endpoints accept is smaller. */
+  readonly maxBodyBytes: number;
+  readonly redirect: Redirect;
+  readonly preview: Preview;
+  readonly app: ReturnType<typeof createApp>;
+  readonly trustedProxies: TrustedProxies;
+}
+
+export type Listener = Server<undefined>;
+
+/** @throws when the port is taken or the host is not this machine's. */
+export function listen(options: ServerOptions): Listener {
+  const { redirect, preview, app, trustedProxies } = options;
+  const newRequestId = requestIds();
+  return Bun.serve({
+    hostname: options.host,
+    port: options.port,
+    idleTimeout: options.idleTimeoutSeconds,
+    maxRequestBodySize: options.maxBodyBytes,
+    development: false,
+    fetch(request, server) {
+      const requestId = newRequestId();
+      const path = pathOf(request.url);
+      const isPreview = path.endsWith("+");
+      const code = isPreview ? path.slice(0, -1) : path;
+      if (!isCode(code) || isReserved(code)) return app.fetch(request, { requestId });
+      if (request.method !== "GET" && request.method !== "HEAD") return methodNotAllowed(request, requestId);
+      if (isPreview) return preview(request, code, requestId);
+      const peer = server.requestIP(request)?.address ?? "";
+      const client = clientIp(peer, request.headers.get("x-forwarded-for"), trustedProxies);
+      return redirect(request, code, client, requestId);
+    },
+  });
+}
+
+/** Health and metrics, for operators only. */
+export function listenAdmin(options: {
+  host: string;
+  port: number;
+  health: Health;
+  metrics: () => Promise<{ body: string; contentType: string }>;
+}): Listener {
+  const { health, metrics } = options;
+  return Bun.serve({
+    hostname: options.host,
+    port: options.port,
+    development: false,
+    routes: {
+      "/livez": () => health.live(),
+      "/readyz": () => health.ready(),
+      "/metrics": async () => {
+        const { body, contentType } = await metrics();
+        return new Response(body, { headers: { "Content-Type": contentType } });
+      },
+    },
+    fetch: () => new Response("Here are /metrics, /livez and /readyz.\n", { status: 404 }),
+  });
+}
+
+/** Between the first slash after the host and the query. `new URL` would cost 1 µs and decode what must not be decoded. */
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3) + 1;
+  const query = url.indexOf("?", start);
+  return query === -1 ? url.slice(start) : url.slice(start, query);
+}
+
+/** Unique in time and between processes: a random start, then a count. */
+function requestIds(): () => string {
+  const prefix = crypto.getRandomValues(Buffer.alloc(6)).toString("hex");
+  let count = 0;
+  return () => `${prefix}-${(count++).toString(36)}`;
+}
+
+function methodNotAllowed(request: Request, requestId: string): Response {
+  const error = new AppError("METHOD_NOT_ALLOWED", `A short link takes GET and HEAD, not ${request.method}.`);
+  return problemResponse(error, requestId, { Allow: "GET, HEAD" });
+}

@@ -1,0 +1,65 @@
+// Every metric of one process. Labels come from closed sets, never from a code or a URL.
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { DROP_REASONS } from "./clicks/ports.ts";
+import { REDIRECT_OUTCOMES } from "./http/redirect.ts";
+import { FastCounter, histogram, LATENCY_BUCKETS, SIZE_BUCKETS } from "./lib/metrics.ts";
+
+export type Instruments = ReturnType<typeof createInstruments>;
+
+export function createInstruments(version: string) {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  new Gauge({ name: "hop_build_info", help: "1, with the version of hop", labelNames: ["version"], registers: [registry] }).set(
+    { version },
+    1,
+  );
+  const plain = (name: string, help: string) => new Counter({ name, help, registers: [registry] });
+  return {
+    registry,
+    redirects: new FastCounter({
+      name: "hop_redirects_total",
+      help: "Redirect requests by how they ended",
+      label: "outcome",
+      values: REDIRECT_OUTCOMES,
+      registry,
+    }),
+    redirectSeconds: histogram("hop_redirect_seconds", "Time from a request to its redirect", LATENCY_BUCKETS, registry),
+    linksCreated: plain("hop_links_created_total", "Links made"),
+    codeCollisions: plain("hop_code_collisions_total", "Generated codes that were taken already"),
+    cacheRequests: new FastCounter({
+      name: "hop_cache_requests_total",
+      help: "Lookups in the process cache by result; stale = served although expired, because Postgres could not be asked",
+      label: "result",
+      values: ["hit", "negative_hit", "miss", "stale"],
+      constant: { tier: "memory" },
+      registry,
+    }),
+    invalidationSeconds: histogram(
+      "hop_invalidation_seconds",
+      "Time from a link's change in Postgres to this process forgetting the old one",
+      LATENCY_BUCKETS,
+      registry,
+    ),
+    listening: new Gauge({
+      name: "hop_invalidation_listening",
+      help: "1 while this process hears of changed links; at 0 staleness is bounded by the cache's time to live",
+      registers: [registry],
+    }),
+    clicks: new FastCounter({
+      name: "hop_clicks_total",
+      help: "Clicks by what became of them",
+      label: "stage",
+      values: ["recorded", "stored", ...DROP_REASONS.map((reason) => `dropped_${reason}` as const)],
+      registry,
+    }),
+    clickBatchSize: histogram("hop_click_batch_size", "Clicks stored in one transaction", SIZE_BUCKETS, registry),
+    clickRetries: plain("hop_click_retries_total", "Attempts to store a batch that failed and were repeated"),
+    httpRequests: new Counter({
+      name: "hop_http_requests_total",
+      help: "API requests",
+      labelNames: ["route", "method", "status"],
+      registers: [registry],
+    }),
+    httpSeconds: histogram("hop_http_request_seconds", "Time of API requests", LATENCY_BUCKETS, registry),
+  };
+}

@@ -1,0 +1,55 @@
+// Counters and histograms that cost almost nothing to count with, exported through prom-client.
+import { Counter, Histogram, type Registry } from "prom-client";
+
+/**
+ * A counter over a closed set of label values. Counting is one addition on a plain array; prom-client, whose own `inc`
+ * hashes labels every time (measured: 0.3 µs), is only asked when the metrics are read.
+ */
+export class FastCounter<Label extends string> {
+  readonly #counts: Record<Label, number>;
+
+  constructor(options: {
+    name: string;
+    help: string;
+    label: string;
+    values: readonly Label[];
+    /** Labels that are the same for every value. */
+    constant?: Readonly<Record<string, string>>;
+    registry: Registry;
+  }) {
+    const { name, help, label, values, constant = {}, registry } = options;
+    this.#counts = Object.fromEntries(values.map((value) => [value, 0])) as Record<Label, number>;
+    const counts = this.#counts;
+    new Counter({
+      name,
+      help,
+      labelNames: [label, ...Object.keys(constant)],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const value of values) this.inc({ [label]: value, ...constant }, counts[value]);
+      },
+    });
+  }
+
+  add(label: Label, count = 1): void {
+    this.#counts[label] += count;
+  }
+
+  value(label: Label): number {
+    return this.#counts[label];
+  }
+}
+
+/** Seconds from 50 µs to 5 s: a cached redirect at one end, a timeout at the other. */
+export const LATENCY_BUCKETS = [
+  0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+];
+
+/** Sizes from one to 4,096 in powers of two. */
+export const SIZE_BUCKETS = Array.from({ length: 13 }, (_, power) => 2 ** power);
+
+/** A histogram without labels. */
+export function histogram(name: string, help: string, buckets: number[], registry: Registry): Histogram {
+  return new Histogram({ name, help, buckets, registers: [registry] });
+}
