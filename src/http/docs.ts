@@ -33,6 +33,6 @@ export function docsRoutes(openApi: object): Hono {
   return routes;
 }
 
-function file(body: BodyInit, type: string, headers: Record<string, string> = {}): Response {
+function file(body: string | Blob, type: string, headers: Record<string, string> = {}): Response {
   return new Response(body, { headers: { "Content-Type": type, "Cache-Control": "no-cache", ...headers } });
 }

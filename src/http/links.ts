@@ -2,10 +2,8 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../lib/clock.ts";
 import { invalid } from "../lib/errors.ts";
-import { parseChosenCode } from "../links/code.ts";
 import type { Link } from "../links/link.ts";
 import type { LinkManager, LinkRequest } from "../links/manage.ts";
-import { parseTarget } from "../links/target.ts";
 import { type Endpoint, endpoint } from "./endpoint.ts";
 import { changeLinkBody, createLinkBody, idempotencyKey, linkAnswer, listAnswer, listQuery } from "./schemas.ts";
 
@@ -41,17 +39,13 @@ export function linkEndpoints({ links, clock, baseUrl }: LinkEndpointOptions): E
       summary: "Make a short link",
       description: "Without `code` hop makes one. A code belongs to its first owner for ever, also after deletion.",
       scope: "links:write",
-      body: createLinkBody,
+      body: createLinkBody(ownHosts),
       headerNotes: { "Idempotency-Key": { description: "Makes retries safe.", schema: idempotencyKey } },
       answer: { status: 201, description: "The link was made and survives a crash.", schema: linkAnswer },
       errors: ["CODE_TAKEN", "IDEMPOTENCY_MISMATCH"],
       handle: async ({ body, headers, key }) => {
         if (body.expiresAt !== null && body.expiresAt.getTime() <= clock()) throw invalid("expiresAt", "must be in the future");
-        const request: LinkRequest = {
-          ...body,
-          url: parseTarget(body.url, ownHosts()),
-          code: body.code === undefined ? undefined : parseChosenCode(body.code),
-        };
+        const request: LinkRequest = { ...body, code: body.code };
         const header = headers.get("idempotency-key");
         const link =
           header === null
@@ -103,12 +97,12 @@ export function linkEndpoints({ links, clock, baseUrl }: LinkEndpointOptions): E
       summary: "Change a link",
       description: "Only the fields given change; null clears `title` and `expiresAt`. Every process sees it within 100 ms.",
       scope: "links:write",
-      body: changeLinkBody,
+      body: changeLinkBody(ownHosts),
       answer: { status: 200, description: "The link as it is now.", schema: linkAnswer },
       errors: ["LINK_NOT_FOUND", "LINK_GONE"],
       handle: async ({ code, body: { url, title, tags, status, expiresAt } }) => {
         const change = {
-          ...(url !== undefined && { url: parseTarget(url, ownHosts()) }),
+          ...(url !== undefined && { url }),
           ...(title !== undefined && { title }),
           ...(tags !== undefined && { tags }),
           ...(status !== undefined && { status }),

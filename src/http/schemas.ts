@@ -1,7 +1,9 @@
 // The shapes of requests and answers. They validate, and the OpenAPI document is made from them.
 import { z } from "zod";
 import { BOT_FILTERS, DIMENSIONS, INTERVALS } from "../clicks/stats.ts";
-import { MAX_TARGET_LENGTH } from "../links/target.ts";
+import { AppError } from "../lib/errors.ts";
+import { parseChosenCode } from "../links/code.ts";
+import { MAX_TARGET_LENGTH, parseTarget } from "../links/target.ts";
 
 const MAX_TITLE = 300;
 const MAX_TAG = 50;
@@ -38,48 +40,60 @@ const dateTime = z
 
 const instant = dateTime.transform((text) => new Date(text));
 
-/** Its rules are the domain's (links/target.ts); here only type and length. */
-const url = z
-  .string("must be text: an absolute http or https URL")
-  .max(MAX_TARGET_LENGTH, `must have at most ${MAX_TARGET_LENGTH} characters`)
-  .meta({ format: "uri", examples: ["https://example.com/a/long/path?with=query"] });
+/** Hosts that a link may not lead to, because they are hop's own. */
+type OwnHosts = () => ReadonlySet<string>;
+
+const target = (ownHosts: OwnHosts) =>
+  z
+    .string("must be text: an absolute http or https URL")
+    .meta({ format: "uri", maxLength: MAX_TARGET_LENGTH, examples: ["https://example.com/a/long/path?with=query"] })
+    .transform(byDomainRule((raw) => parseTarget(raw, ownHosts())));
+
+const chosenCode = z
+  .string("must be text")
+  .meta({ description: "1-64 of A-Z a-z 0-9 - _; made by hop when missing", examples: ["spring-sale"] })
+  .transform(byDomainRule(parseChosenCode));
+
+/** Lets a rule of the domain speak as part of a schema, so that all wrong fields are reported together. */
+function byDomainRule(rule: (raw: string) => string) {
+  return (raw: string, context: z.core.$RefinementCtx<string>): string => {
+    try {
+      return rule(raw);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      for (const { message } of error.fields) context.addIssue({ code: "custom", message, input: raw });
+      return z.NEVER;
+    }
+  };
+}
 
 const title = plainText(MAX_TITLE).trim().nullable();
 const status = z.union([z.literal(301), z.literal(302), z.literal(307), z.literal(308)], {
   error: "must be 301, 302, 307 or 308",
 });
 
-const NOT_AN_OBJECT = "must be a JSON object";
+/** Only objects have fields; the answer to anything else says so. */
+const fields = <Shape extends z.core.$ZodShape>(shape: Shape) =>
+  z.strictObject(shape, { error: (issue) => (issue.code === "invalid_type" ? "must be a JSON object" : undefined) });
 
-export const createLinkBody = z
-  .strictObject(
-    {
-      url,
-      code: z
-        .string("must be text")
-        .optional()
-        .meta({ description: "1-64 of A-Z a-z 0-9 - _; made by hop when missing", examples: ["spring-sale"] }),
-      title: title.default(null),
-      tags: tags.default([]),
-      status: status.default(302),
-      expiresAt: instant.nullable().default(null),
-    },
-    { error: (issue) => (issue.code === "invalid_type" ? NOT_AN_OBJECT : undefined) },
-  )
-  .meta({ id: "LinkCreate" });
+export const createLinkBody = (ownHosts: OwnHosts) =>
+  fields({
+    url: target(ownHosts),
+    code: chosenCode.optional(),
+    title: title.default(null),
+    tags: tags.default([]),
+    status: status.default(302),
+    expiresAt: instant.nullable().default(null),
+  }).meta({ id: "LinkCreate" });
 
-export const changeLinkBody = z
-  .strictObject(
-    {
-      url: url.optional(),
-      title: title.optional(),
-      tags: tags.optional(),
-      status: status.optional(),
-      expiresAt: instant.nullable().optional(),
-    },
-    { error: (issue) => (issue.code === "invalid_type" ? NOT_AN_OBJECT : undefined) },
-  )
-  .meta({ id: "LinkChange" });
+export const changeLinkBody = (ownHosts: OwnHosts) =>
+  fields({
+    url: target(ownHosts).optional(),
+    title: title.optional(),
+    tags: tags.optional(),
+    status: status.optional(),
+    expiresAt: instant.nullable().optional(),
+  }).meta({ id: "LinkChange" });
 
 /** A whole number in a query string; `Number` would also take "1e2", " 5" and "0x1". */
 const count = (min: number, max: number) =>

@@ -1,7 +1,6 @@
 // Checks the API key of a request against the store, many requests in one query and without a cache: revoked is revoked.
 import { Coalescer } from "../lib/coalescer.ts";
-import { withDeadline } from "../lib/deadline.ts";
-import { AppError } from "../lib/errors.ts";
+import { orUnavailable } from "../lib/deadline.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type ApiKey, authorise, hashKey, type KeyStore, parseBearer, type Scope } from "./key.ts";
 
@@ -27,7 +26,7 @@ export class Authenticator {
     this.#options = options;
     const { store, timeoutMs, maxBatch, maxQueued } = options;
     this.#lookups = new Coalescer({
-      run: (hashes) => withDeadline(store.findByHash(hashes), timeoutMs, "checking an API key"),
+      run: (hashes) => orUnavailable(store.findByHash(hashes), timeoutMs, "API keys cannot be checked now; try again."),
       maxBatch,
       maxQueued,
     });
@@ -36,22 +35,13 @@ export class Authenticator {
   /** @throws UNAUTHENTICATED, FORBIDDEN, TEMPORARILY_UNAVAILABLE */
   async check(authorization: string | null | undefined, scope: Scope): Promise<ApiKey> {
     const hash = hashKey(parseBearer(authorization));
-    const key = authorise(await this.#find(hash), hash, scope);
+    const key = authorise(await this.#lookups.submit(hash), hash, scope);
     this.#touch(key);
     return key;
   }
 
   async close(): Promise<void> {
     await this.#touching;
-  }
-
-  async #find(hash: Uint8Array): Promise<ApiKey | undefined> {
-    try {
-      return await this.#lookups.submit(hash);
-    } catch (error) {
-      if (error instanceof AppError) throw error;
-      throw new AppError("TEMPORARILY_UNAVAILABLE", "API keys cannot be checked now; try again.", { cause: error });
-    }
   }
 
   #touch(key: ApiKey): void {

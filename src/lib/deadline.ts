@@ -1,4 +1,5 @@
 // Bounds an await: nothing waits on a network for ever.
+import { AppError } from "./errors.ts";
 
 /** Thrown when something took longer than it may. */
 export class DeadlineError extends Error {
@@ -14,4 +15,14 @@ export function withDeadline<T>(work: Promise<T>, timeoutMs: number, what: strin
     }, timeoutMs);
     work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
+}
+
+/** As `withDeadline`, but what takes too long is TEMPORARILY_UNAVAILABLE, with this message for the caller. */
+export async function orUnavailable<T>(work: Promise<T>, timeoutMs: number, message: string): Promise<T> {
+  try {
+    return await withDeadline(work, timeoutMs, message);
+  } catch (error) {
+    if (!(error instanceof DeadlineError)) throw error;
+    throw new AppError("TEMPORARILY_UNAVAILABLE", message, { cause: error });
+  }
 }

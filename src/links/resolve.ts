@@ -1,7 +1,6 @@
 // From a code to its route, with or without a cache in between.
 import { Coalescer } from "../lib/coalescer.ts";
-import { withDeadline } from "../lib/deadline.ts";
-import { AppError } from "../lib/errors.ts";
+import { orUnavailable } from "../lib/deadline.ts";
 import type { Route } from "./link.ts";
 import type { LinkStore } from "./ports.ts";
 
@@ -39,15 +38,10 @@ export function batchedLookup(store: Pick<LinkStore, "findRoutes">, bounds: Look
   return { find: (code) => lookups.submit(code) };
 }
 
-async function boundedLookup(
+function boundedLookup(
   store: Pick<LinkStore, "findRoutes">,
   codes: readonly string[],
   timeoutMs: number,
 ): Promise<readonly (Route | undefined)[]> {
-  try {
-    return await withDeadline(store.findRoutes(codes), timeoutMs, "looking up a link");
-  } catch (error) {
-    if (error instanceof AppError) throw error;
-    throw new AppError("TEMPORARILY_UNAVAILABLE", "The link cannot be looked up now; try again.", { cause: error });
-  }
+  return orUnavailable(store.findRoutes(codes), timeoutMs, "The link cannot be looked up now; try again.");
 }

@@ -101,11 +101,11 @@ async function readProducers(sql: Queryable): Promise<ProducerFacts[]> {
     SELECT p.id, p.recorder, p.ack, p.ended_at IS NOT NULL AS ended, p.last_seq AS "lastSeq",
       coalesce(s.max_seq, 0)::bigint AS "maxSeq", coalesce(s.batches, 0)::bigint AS batches,
       coalesce(s.clicks, 0)::bigint AS clicks, p.dropped,
-      CASE WHEN coalesce(s.batches, 0) = greatest(p.last_seq, s.max_seq, 0) THEN '{}' ELSE ARRAY(
+      CASE WHEN coalesce(s.batches, 0) = greatest(p.last_seq, s.max_seq, 0) THEN '[]' ELSE to_json(ARRAY(
         SELECT n FROM generate_series(1, greatest(p.last_seq, s.max_seq)) AS n
         WHERE NOT EXISTS (SELECT FROM click_batches b WHERE b.producer = p.id AND b.seq = n)
         ORDER BY n LIMIT ${MISSING_SHOWN}
-      )::float8[] END AS missing
+      )) END AS missing
     FROM producers p LEFT JOIN stored s ON s.producer = p.id
     ORDER BY p.started_at, p.id`;
 }

@@ -1,7 +1,7 @@
 // Click batches in Postgres: one statement, one transaction, one round trip a batch.
 import type { Click, ClickBatch } from "../../clicks/click.ts";
 import type { ClickStore, Producer } from "../../clicks/ports.ts";
-import { asking, type Database } from "./database.ts";
+import { asking, type Database, quoteElement } from "./database.ts";
 
 export class PostgresClickStore implements ClickStore {
   readonly #sql: Database;
@@ -42,12 +42,12 @@ export class PostgresClickStore implements ClickStore {
             ${column(clicks, (click) => click.linkId)}::text::bigint[],
             ${column(clicks, (click) => click.atMs)}::text::bigint[],
             ${column(clicks, (click) => click.visitor)}::text::bigint[],
-            ${column(clicks, (click) => quote(click.country))}::text::text[],
-            ${column(clicks, (click) => quote(click.referrer))}::text::text[],
-            ${column(clicks, (click) => quote(click.browser))}::text::text[],
-            ${column(clicks, (click) => quote(click.os))}::text::text[],
-            ${column(clicks, (click) => quote(click.device))}::text::text[],
-            ${column(clicks, (click) => quote(click.language))}::text::text[],
+            ${column(clicks, (click) => quoteElement(click.country))}::text::text[],
+            ${column(clicks, (click) => quoteElement(click.referrer))}::text::text[],
+            ${column(clicks, (click) => quoteElement(click.browser))}::text::text[],
+            ${column(clicks, (click) => quoteElement(click.os))}::text::text[],
+            ${column(clicks, (click) => quoteElement(click.device))}::text::text[],
+            ${column(clicks, (click) => quoteElement(click.language))}::text::text[],
             ${column(clicks, (click) => (click.bot ? "t" : "f"))}::text::boolean[]
           ) AS r(link_id, at_ms, visitor, country, referrer, browser, os, device, language, bot)
         ), stored AS (
@@ -71,11 +71,4 @@ function column(clicks: readonly Click[], value: (click: Click) => string | numb
     literal += value(click);
   }
   return `${literal}}`;
-}
-
-const NEEDS_ESCAPE = /["\\]/g;
-
-/** An element of an array literal. */
-function quote(text: string): string {
-  return `"${text.replace(NEEDS_ESCAPE, "\\$&")}"`;
 }

@@ -30,6 +30,8 @@ export function openDatabase(options: DatabaseOptions): Database {
   const shared = {
     max: options.connections,
     types: { bigint },
+    // Array types would cost a query per connection and are not known before it; arrays travel as literals and JSON.
+    fetch_types: false,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     // A lost server is asked again after 0.1 to 1 s; the library's own back-off grows to 20 s.
     backoff: (retries: number) => Math.min(0.1 * 2 ** retries, 1),
@@ -89,4 +91,14 @@ export async function asking<T>(query: () => Promise<T>): Promise<T> {
     if (!isUnavailable(error)) throw error;
     throw new AppError("TEMPORARILY_UNAVAILABLE", "The database cannot be reached now; try again.", { cause: error });
   }
+}
+
+/** A Postgres array literal for a `::text::text[]` parameter. */
+export function textArray(values: readonly string[]): string {
+  return `{${values.map(quoteElement).join(",")}}`;
+}
+
+/** An element of an array literal. */
+export function quoteElement(text: string): string {
+  return `"${text.replace(/["\\]/g, "\\$&")}"`;
 }

@@ -1,11 +1,11 @@
 // API keys in Postgres.
-import type { ApiKey, KeyStore } from "../../keys/key.ts";
-import { asking, type Queryable } from "./database.ts";
+import { type ApiKey, describeKey, generateKey, type KeyStore } from "../../keys/key.ts";
+import { asking, type Database, type Queryable } from "./database.ts";
 
 export class PostgresKeyStore implements KeyStore {
-  readonly #sql: Queryable;
+  readonly #sql: Database;
 
-  constructor(sql: Queryable) {
+  constructor(sql: Database) {
     this.#sql = sql;
   }
 
@@ -33,6 +33,26 @@ export class PostgresKeyStore implements KeyStore {
     return row;
   }
 
+  /**
+   * Sees to it that there is an admin key: the one given, or on the very first start a new one, which is answered once.
+   * Many processes may call this at the same time; a given key that was revoked stays revoked.
+   */
+  async bootstrap(given: string | undefined): Promise<string | undefined> {
+    return asking(() =>
+      this.#sql.begin(async (sql) => {
+        await sql`LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE`;
+        const [row] = await sql<{ any: boolean }[]>`SELECT EXISTS (SELECT FROM api_keys) AS any`;
+        if (given === undefined && row?.any) return undefined;
+        const key = given ?? generateKey();
+        const { prefix, hash } = describeKey(key);
+        await sql`
+          INSERT INTO api_keys (name, prefix, hash, scopes) VALUES ('admin', ${prefix}, ${hash}, '{admin}')
+          ON CONFLICT (hash) DO NOTHING`;
+        return given === undefined ? key : undefined;
+      }),
+    );
+  }
+
   async list(): Promise<readonly ApiKey[]> {
     const sql = this.#sql;
     return asking(() => sql<ApiKey[]>`SELECT ${keyColumns(sql)} FROM api_keys ORDER BY id`);
@@ -55,6 +75,6 @@ export class PostgresKeyStore implements KeyStore {
 }
 
 function keyColumns(sql: Queryable) {
-  return sql`id, name, prefix, hash, scopes, created_at AS "createdAt", last_used_at AS "lastUsedAt",
+  return sql`id, name, prefix, hash, to_json(scopes) AS scopes, created_at AS "createdAt", last_used_at AS "lastUsedAt",
     revoked_at AS "revokedAt"`;
 }

@@ -1,7 +1,7 @@
 // Links in Postgres.
 import { DEFAULT_DOMAIN_ID, type Link, type LinkStatus, type Route } from "../../links/link.ts";
 import type { LinkChange, LinkQuery, LinkStore, NewLink } from "../../links/ports.ts";
-import { asking, type Queryable } from "./database.ts";
+import { asking, type Queryable, textArray } from "./database.ts";
 
 interface LinkRow {
   readonly id: number;
@@ -54,7 +54,7 @@ export class PostgresLinkStore implements LinkStore {
         FROM jsonb_to_recordset(${rows}::text::jsonb)
           AS r(code text, target text, title text, tags text[], status smallint, chosen boolean, expires_at timestamptz)
         ON CONFLICT ON CONSTRAINT links_code_key DO NOTHING
-        RETURNING id, code, target, title, tags, status, created_at AS "createdAt", updated_at AS "updatedAt",
+        RETURNING id, code, target, title, to_json(tags) AS tags, status, created_at AS "createdAt", updated_at AS "updatedAt",
           expires_at AS "expiresAt", deleted_at AS "deletedAt", 0::bigint AS clicks`,
     );
     const byCode = new Map(made.map((row) => [row.code, toLink(row)]));
@@ -72,7 +72,7 @@ export class PostgresLinkStore implements LinkStore {
       () => sql<RouteRow[]>`
         SELECT code, id AS "linkId", target, status, (extract(epoch FROM expires_at) * 1000)::float8 AS "expiresAtMs",
           deleted_at IS NOT NULL AS deleted
-        FROM links WHERE domain_id = ${DEFAULT_DOMAIN_ID} AND code = ANY (${sql.array([...codes], TEXT_OID)})`,
+        FROM links WHERE domain_id = ${DEFAULT_DOMAIN_ID} AND code = ANY (${textArray(codes)}::text::text[])`,
     );
     const byCode = new Map<string, Route>();
     for (const { code, linkId, target, status, expiresAtMs, deleted } of rows) {
@@ -98,7 +98,7 @@ export class PostgresLinkStore implements LinkStore {
         SELECT ${linkColumns(sql)} FROM links
         WHERE deleted_at IS NULL
           ${beforeId === undefined ? sql`` : sql`AND id < ${beforeId}`}
-          ${tag === undefined ? sql`` : sql`AND tags @> ${sql.array([tag], TEXT_OID)}`}
+          ${tag === undefined ? sql`` : sql`AND tags @> ${textArray([tag])}::text::text[]`}
           ${text === undefined ? sql`` : sql`AND (code || ' ' || coalesce(title, '') || ' ' || target) ILIKE ${containing(text)}`}
         ORDER BY id DESC LIMIT ${limit}`,
     );
@@ -107,20 +107,14 @@ export class PostgresLinkStore implements LinkStore {
 
   async update(code: string, change: LinkChange): Promise<Link | undefined> {
     const sql = this.#sql;
-    const columns = {
-      ...(change.url !== undefined && { target: change.url }),
-      ...(change.title !== undefined && { title: change.title }),
-      ...(change.tags !== undefined && { tags: sql.array([...change.tags], TEXT_OID) }),
-      ...(change.status !== undefined && { status: change.status }),
-      ...(change.expiresAt !== undefined && { expires_at: change.expiresAt }),
-    };
-    if (Object.keys(columns).length === 0) {
-      const link = await this.find(code);
-      return link?.deletedAt === null ? link : undefined;
-    }
     const [row] = await asking(
       () => sql<LinkRow[]>`
-        UPDATE links SET ${sql(columns)}
+        UPDATE links SET
+          target = ${change.url ?? sql`target`},
+          title = ${change.title === undefined ? sql`title` : change.title},
+          tags = ${change.tags === undefined ? sql`tags` : sql`${textArray(change.tags)}::text::text[]`},
+          status = ${change.status ?? sql`status`},
+          expires_at = ${change.expiresAt === undefined ? sql`expires_at` : change.expiresAt}
         WHERE domain_id = ${DEFAULT_DOMAIN_ID} AND code = ${code} AND deleted_at IS NULL
         RETURNING ${linkColumns(sql)}`,
     );
@@ -138,10 +132,8 @@ export class PostgresLinkStore implements LinkStore {
   }
 }
 
-const TEXT_OID = 25;
-
 function linkColumns(sql: Queryable) {
-  return sql`id, code, target, title, tags, status, created_at AS "createdAt", updated_at AS "updatedAt",
+  return sql`id, code, target, title, to_json(tags) AS tags, status, created_at AS "createdAt", updated_at AS "updatedAt",
     expires_at AS "expiresAt", deleted_at AS "deletedAt",
     (SELECT coalesce(sum(h.clicks), 0)::bigint FROM link_hours h WHERE h.link_id = links.id) AS clicks`;
 }

@@ -1,0 +1,29 @@
+// The configuration of this process, for commands.
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { type Config, loadConfig } from "../config.ts";
+import { createLog, type Log } from "../lib/log.ts";
+import { openStorage, type Storage } from "../open-storage.ts";
+
+/** @throws ConfigError with every problem */
+export function readConfig(flags: { port?: string; workers?: string; preset?: string } = {}): Config {
+  return loadConfig({
+    env: process.env,
+    flags,
+    readFile: (path) => readFileSync(path, "utf8"),
+    cwd: process.cwd(),
+    cores: availableParallelism(),
+  });
+}
+
+/** Runs something against the database and closes it, whatever happens. Only warnings are logged. */
+export async function withStorage<T>(work: (storage: Storage, log: Log) => Promise<T>): Promise<T> {
+  const config = readConfig();
+  const log = createLog({ level: "error", pretty: process.stderr.isTTY });
+  const storage = await openStorage(config, log);
+  try {
+    return await work(storage, log);
+  } finally {
+    await storage.close();
+  }
+}

@@ -1,0 +1,50 @@
+// hop ledger: does every click add up? Exit 0 balanced, 1 a loss or duplicate is proven, 2 it could not be decided.
+import type { Command } from "commander";
+import { judgeLedger, type LedgerReport, type Verdict } from "../clicks/ledger.ts";
+import { PostgresClickReader } from "../storage/postgres/click-reader.ts";
+import { migrate } from "../storage/postgres/migrate.ts";
+import { withStorage } from "./config.ts";
+
+const EXIT_CODES: Record<Verdict, number> = { balanced: 0, unbalanced: 1, undecided: 2 };
+
+export function addLedger(program: Command): void {
+  program
+    .command("ledger")
+    .description("account for every click; exit code 0 balanced, 1 a loss or duplicate is proven, 2 undecided")
+    .option("--json", "as JSON")
+    .action(async (options: { json?: true }) => {
+      const report = await decide();
+      if (report === undefined) return;
+      console.log(options.json ? JSON.stringify(report, undefined, 2) : table(report));
+      process.exitCode = EXIT_CODES[report.verdict];
+    });
+}
+
+/** Undefined when it could not even be asked, which is said on stderr. */
+async function decide(): Promise<LedgerReport | undefined> {
+  try {
+    return await withStorage(async ({ sql }) => {
+      await migrate(sql);
+      return judgeLedger(await new PostgresClickReader(sql).ledgerFacts());
+    });
+  } catch (error) {
+    process.exitCode = EXIT_CODES.undecided;
+    console.error(`hop: the ledger could not be read: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+function table(report: LedgerReport): string {
+  const row = (name: string, value: number) => `  ${name.padEnd(34)}${value.toLocaleString("en").padStart(16)}`;
+  return [
+    `The click ledger is ${report.verdict.toUpperCase()}.`,
+    "",
+    row("clicks in confirmed batches", report.batchClicks),
+    row("clicks stored", report.storedClicks),
+    row("clicks in hourly totals", report.totalledClicks),
+    ...Object.entries(report.dropped).map(([reason, clicks]) => row(`dropped: ${reason}`, clicks)),
+    row("producers", report.producers.length),
+    row("batches", report.producers.reduce((sum, producer) => sum + producer.batches, 0)),
+    ...report.reasons.map((reason) => `\n  ! ${reason}`),
+  ].join("\n");
+}

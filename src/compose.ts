@@ -1,0 +1,258 @@
+// Config → wired objects and a close() that undoes them in reverse, also after half a start. Only this file knows every layer.
+import { BatchSender } from "./clicks/batch-sender.ts";
+import { ClickObserver } from "./clicks/observer.ts";
+import { BatchRecorder, type ClickRecorder, InlineRecorder } from "./clicks/recorder.ts";
+import { SaltKeeper } from "./clicks/salt-keeper.ts";
+import { CountryReader, UserAgentReader } from "./clicks/visitor.ts";
+import type { Config } from "./config.ts";
+import { createApp } from "./http/app.ts";
+import { TrustedProxies } from "./http/client-address.ts";
+import { Health } from "./http/health.ts";
+import { linkEndpoints } from "./http/links.ts";
+import { openApiDocument } from "./http/openapi.ts";
+import { createPreview } from "./http/preview.ts";
+import { createRedirect } from "./http/redirect.ts";
+import { type Listener, listen, listenAdmin } from "./http/server.ts";
+import { statsEndpoints } from "./http/stats.ts";
+import { createInstruments, type Instruments } from "./instruments.ts";
+import { Authenticator } from "./keys/authenticate.ts";
+import { systemClock } from "./lib/clock.ts";
+import { withDeadline } from "./lib/deadline.ts";
+import type { Log } from "./lib/log.ts";
+import { repeat } from "./lib/loop.ts";
+import { CodeGenerator } from "./links/code.ts";
+import { LinkManager } from "./links/manage.ts";
+import { batchedLookup, directLookup, type Resolver } from "./links/resolve.ts";
+import { RouteCache } from "./links/route-cache.ts";
+import { openStorage, type Storage } from "./open-storage.ts";
+import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
+import { PostgresClickStore } from "./storage/postgres/clicks.ts";
+import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
+import { PostgresKeyStore } from "./storage/postgres/keys.ts";
+import { PostgresLinkStore } from "./storage/postgres/links.ts";
+import { LinkListener } from "./storage/postgres/listener.ts";
+import { migrate } from "./storage/postgres/migrate.ts";
+import { createPartitions } from "./storage/postgres/partitions.ts";
+import { PostgresSaltStore } from "./storage/postgres/salts.ts";
+
+/** A running server. */
+export interface Hop {
+  /** Where short URLs begin. */
+  readonly baseUrl: string;
+  /** The admin listener's URL; undefined when it is off. */
+  readonly adminUrl: string | undefined;
+  /** The admin API key, only when this start made it. */
+  readonly newAdminKey: string | undefined;
+  close(): Promise<void>;
+}
+
+const MAINTENANCE_MS = 60 * 60 * 1_000;
+const IDEMPOTENCY_MS = 24 * 60 * 60 * 1_000;
+/** Bytes above HOP_BODY_BYTES that are still read, so that the answer is a problem document and not a closed door. */
+const BODY_MARGIN_BYTES = 1 << 20;
+
+export async function startServer(config: Config, log: Log, version: string): Promise<Hop> {
+  await using started = new AsyncDisposableStack();
+  const storage = await openStorage(config, log);
+  started.defer(() => storage.close());
+  for (const step of await migrate(storage.sql)) log.info({ migration: step }, "migrated");
+  const newAdminKey = await new PostgresKeyStore(storage.sql).bootstrap(config.adminKey);
+
+  const instruments = createInstruments(version);
+  const salts = await startMaintenance(storage, log, started);
+  const recorder = createRecorder(config, storage, instruments, log);
+  started.defer(() => recorder.close(config.shutdownTimeoutMs));
+  const { resolver, invalidate } = await startResolver(config, storage, instruments, log, started);
+
+  const health = new Health([
+    {
+      name: "postgres",
+      check: async () => {
+        await withDeadline(storage.sql`SELECT 1`, config.lookupTimeoutMs, "asking Postgres");
+      },
+    },
+  ]);
+  let baseUrl = config.baseUrl ?? "";
+  const clock = systemClock;
+  const onBug = (error: unknown, requestId: string) => log.error({ err: error, requestId }, "request failed");
+  const links = createLinkManager(config, storage, instruments, invalidate);
+  const endpoints = [
+    ...linkEndpoints({ links, clock, baseUrl: () => baseUrl }),
+    ...statsEndpoints({ links, clicks: new PostgresClickReader(storage.sql), clock }),
+  ];
+  const authenticator = new Authenticator({
+    store: new PostgresKeyStore(storage.sql),
+    clock,
+    timeoutMs: config.lookupTimeoutMs,
+    maxBatch: config.batchMax,
+    maxQueued: config.lookupQueueMax,
+    onTouchFailed: (error) => log.warn({ err: error }, "the last use of an API key was not remembered"),
+  });
+  started.defer(() => authenticator.close());
+  const server = listen({
+    host: config.host,
+    port: config.port,
+    idleTimeoutSeconds: config.idleTimeoutSeconds,
+    maxBodyBytes: config.bodyBytes + BODY_MARGIN_BYTES,
+    trustedProxies: new TrustedProxies(config.trustedProxies),
+    redirect: createRedirect({
+      resolver,
+      recorder,
+      observer: new ClickObserver({
+        salt: (day) => salts.saltOf(day),
+        userAgents: new UserAgentReader({ entries: 10_000 }),
+        countries: await CountryReader.open(),
+      }),
+      clock,
+      onDone: (outcome, startedAtMs) => {
+        instruments.redirects.add(outcome);
+        if (outcome === "redirected") instruments.clicks.add("recorded");
+        instruments.redirectSeconds.observe((performance.now() - startedAtMs) / 1_000);
+      },
+      onBug,
+    }),
+    preview: createPreview({ links, clock, baseUrl: () => baseUrl, onBug }),
+    app: createApp({
+      endpoints,
+      openApi: openApiDocument(endpoints, version),
+      authenticator,
+      bodyBounds: { maxBytes: config.bodyBytes, timeoutMs: config.bodyTimeoutMs },
+      health,
+      onRequest: (route, method, status, seconds) => {
+        instruments.httpRequests.inc({ route, method, status });
+        instruments.httpSeconds.observe(seconds);
+      },
+      onBug,
+    }),
+  });
+  started.defer(() => stopListening(server, config.shutdownTimeoutMs));
+  baseUrl ||= `http://localhost:${server.port}`;
+  const adminUrl = startAdmin(config, health, instruments, started);
+  started.defer(() => health.drain());
+
+  const running = started.move();
+  return { baseUrl, adminUrl, newAdminKey, close: () => running.disposeAsync() };
+}
+
+/** What has to be done before the first request and then every hour. */
+async function startMaintenance(storage: Storage, log: Log, started: AsyncDisposableStack): Promise<SaltKeeper> {
+  const salts = new SaltKeeper(new PostgresSaltStore(storage.sql), systemClock);
+  const idempotency = new PostgresIdempotencyStore(storage.sql);
+  const maintain = async () => {
+    await createPartitions(storage.sql, systemClock());
+    await salts.refresh();
+    await idempotency.purge(systemClock() - IDEMPOTENCY_MS);
+  };
+  await maintain();
+  const loop = repeat(MAINTENANCE_MS, maintain, (error) => log.warn({ err: error }, "maintenance failed; trying again in an hour"));
+  started.defer(() => loop.stop());
+  return salts;
+}
+
+function createRecorder(config: Config, storage: Storage, instruments: Instruments, log: Log): ClickRecorder {
+  const recorder = config.clicks === "inline" ? "inline" : "batch";
+  const sender = new BatchSender({
+    store: new PostgresClickStore(storage.hotSql),
+    recorder,
+    ack: config.clicksAck,
+    attemptTimeoutMs: config.statementTimeoutMs,
+    onStored: (clicks) => {
+      instruments.clicks.add("stored", clicks);
+      instruments.clickBatchSize.observe(clicks);
+    },
+    onDropped: (clicks, reason) => instruments.clicks.add(`dropped_${reason}`, clicks),
+    onRetry: (error) => {
+      instruments.clickRetries.inc();
+      log.warn({ err: error }, "clicks could not be stored; trying again");
+    },
+  });
+  const bounds = { maxBatch: config.batchMax, maxQueued: config.clicksQueueMax, timeoutMs: config.clicksTimeoutMs };
+  return recorder === "inline" ? new InlineRecorder(sender, bounds) : new BatchRecorder(sender, bounds, config.clicksAck);
+}
+
+async function startResolver(
+  config: Config,
+  storage: Storage,
+  instruments: Instruments,
+  log: Log,
+  started: AsyncDisposableStack,
+): Promise<{ resolver: Resolver; invalidate: (code: string) => void }> {
+  const store = new PostgresLinkStore(storage.hotSql);
+  const bounds = {
+    timeoutMs: config.lookupTimeoutMs,
+    maxBatch: config.batchMax,
+    maxQueued: config.lookupQueueMax,
+  };
+  if (config.cache === "off") return { resolver: directLookup(store, bounds), invalidate: () => undefined };
+  const cache = new RouteCache({
+    source: batchedLookup(store, bounds),
+    clock: systemClock,
+    random: Math.random,
+    ttlMs: config.cacheTtlMs,
+    maxEntries: config.cacheEntries,
+    maxBytes: config.cacheBytes,
+    unknownTtlMs: config.unknownTtlMs,
+    maxUnknown: config.unknownEntries,
+    retryAfterFailureMs: 500,
+    onResult: (result) => instruments.cacheRequests.add(result),
+  });
+  const listener = new LinkListener({
+    database: {
+      address: storage.address,
+      statementTimeoutMs: config.statementTimeoutMs,
+      applicationName: "hop listener",
+    },
+    onChange: (code, sentAtMs) => {
+      cache.invalidate(code);
+      instruments.invalidationSeconds.observe(Math.max(0, systemClock() - sentAtMs) / 1_000);
+    },
+    onGap: () => cache.expireAll(),
+    onListening: (listening) => instruments.listening.set(listening ? 1 : 0),
+    log,
+  });
+  started.defer(() => listener.close());
+  await listener.listening;
+  return { resolver: cache, invalidate: (code) => cache.invalidate(code) };
+}
+
+function createLinkManager(
+  config: Config,
+  storage: Storage,
+  instruments: Instruments,
+  invalidate: (code: string) => void,
+): LinkManager {
+  return new LinkManager({
+    store: new PostgresLinkStore(storage.sql),
+    idempotency: new PostgresIdempotencyStore(storage.sql),
+    codes: new CodeGenerator(config.codeAlphabet, config.codeLength),
+    maxAttempts: config.codeAttempts,
+    maxBatch: config.createBatchMax,
+    maxQueued: config.createQueueMax,
+    onCollision: () => instruments.codeCollisions.inc(),
+    onCreated: () => instruments.linksCreated.inc(),
+    onChanged: invalidate,
+  });
+}
+
+function startAdmin(
+  config: Config,
+  health: Health,
+  { registry }: Instruments,
+  started: AsyncDisposableStack,
+): string | undefined {
+  if (config.adminPort === 0) return undefined;
+  const server = listenAdmin({
+    host: config.adminHost,
+    port: config.adminPort,
+    health,
+    metrics: async () => ({ body: await registry.metrics(), contentType: registry.contentType }),
+  });
+  started.defer(() => server.stop(true));
+  return `http://${config.adminHost}:${server.port}`;
+}
+
+/** Finishes what is being answered, within the deadline, then closes what is left. */
+async function stopListening(server: Listener, timeoutMs: number): Promise<void> {
+  await withDeadline(server.stop(), timeoutMs, "finishing requests").catch(() => undefined);
+  await server.stop(true);
+}

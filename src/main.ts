@@ -1,0 +1,32 @@
+#!/usr/bin/env bun
+// argv → a command. With commands/ the only place that touches process.*.
+import { Command } from "commander";
+import packageJson from "../package.json" with { type: "json" };
+import { addKeys } from "./commands/keys.ts";
+import { addLedger } from "./commands/ledger.ts";
+import { addMigrate } from "./commands/migrate.ts";
+import { addServe } from "./commands/serve.ts";
+import { ConfigError } from "./config.ts";
+
+/** A command could not do its work; what it prints says why. (`hop ledger` has codes of its own.) */
+const EXIT_FAILED = 1;
+/** The configuration or the command line has to be mended. */
+const EXIT_USAGE = 64;
+
+const program = new Command("hop")
+  .description("Short links whose clicks are counted exactly once.")
+  .version(packageJson.version)
+  .showHelpAfterError("(hop --help shows what there is)")
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE));
+addServe(program);
+addMigrate(program);
+addKeys(program);
+addLedger(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const problems = error instanceof ConfigError ? error.problems : [error instanceof Error ? error.message : String(error)];
+  for (const problem of problems) console.error(`hop: ${problem}`);
+  process.exitCode = error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED;
+}
