@@ -135,7 +135,11 @@ export async function startServer(config: Config, log: Log, version: string): Pr
 }
 
 /** What has to be done before the first request and then every hour. */
-async function startMaintenance(storage: Storage, log: Log, started: AsyncDisposableStack): Promise<SaltKeeper> {
+async function startMaintenance(
+  storage: Storage,
+  log: Log,
+  started: AsyncDisposableStack,
+): Promise<SaltKeeper> {
   const salts = new SaltKeeper(new PostgresSaltStore(storage.sql), systemClock);
   const idempotency = new PostgresIdempotencyStore(storage.sql);
   const maintain = async () => {
@@ -144,7 +148,9 @@ async function startMaintenance(storage: Storage, log: Log, started: AsyncDispos
     await idempotency.purge(systemClock() - IDEMPOTENCY_MS);
   };
   await maintain();
-  const loop = repeat(MAINTENANCE_MS, maintain, (error) => log.warn({ err: error }, "maintenance failed; trying again in an hour"));
+  const loop = repeat(MAINTENANCE_MS, maintain, (error) =>
+    log.warn({ err: error }, "maintenance failed; trying again in an hour"),
+  );
   started.defer(() => loop.stop());
   return salts;
 }
@@ -166,8 +172,14 @@ function createRecorder(config: Config, storage: Storage, instruments: Instrumen
       log.warn({ err: error }, "clicks could not be stored; trying again");
     },
   });
-  const bounds = { maxBatch: config.batchMax, maxQueued: config.clicksQueueMax, timeoutMs: config.clicksTimeoutMs };
-  return recorder === "inline" ? new InlineRecorder(sender, bounds) : new BatchRecorder(sender, bounds, config.clicksAck);
+  const bounds = {
+    maxBatch: config.batchMax,
+    maxQueued: config.clicksQueueMax,
+    timeoutMs: config.clicksTimeoutMs,
+  };
+  return recorder === "inline"
+    ? new InlineRecorder(sender, bounds)
+    : new BatchRecorder(sender, bounds, config.clicksAck);
 }
 
 async function startResolver(

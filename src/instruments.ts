@@ -9,10 +9,12 @@ export type Instruments = ReturnType<typeof createInstruments>;
 export function createInstruments(version: string) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  new Gauge({ name: "hop_build_info", help: "1, with the version of hop", labelNames: ["version"], registers: [registry] }).set(
-    { version },
-    1,
-  );
+  new Gauge({
+    name: "hop_build_info",
+    help: "1, with the version of hop",
+    labelNames: ["version"],
+    registers: [registry],
+  }).set({ version }, 1);
   const plain = (name: string, help: string) => new Counter({ name, help, registers: [registry] });
   return {
     registry,
@@ -23,7 +25,12 @@ export function createInstruments(version: string) {
       values: REDIRECT_OUTCOMES,
       registry,
     }),
-    redirectSeconds: histogram("hop_redirect_seconds", "Time from a request to its redirect", LATENCY_BUCKETS, registry),
+    redirectSeconds: histogram(
+      "hop_redirect_seconds",
+      "Time from a request to its redirect",
+      LATENCY_BUCKETS,
+      registry,
+    ),
     linksCreated: plain("hop_links_created_total", "Links made"),
     codeCollisions: plain("hop_code_collisions_total", "Generated codes that were taken already"),
     cacheRequests: new FastCounter({
@@ -52,7 +59,12 @@ export function createInstruments(version: string) {
       values: ["recorded", "stored", ...DROP_REASONS.map((reason) => `dropped_${reason}` as const)],
       registry,
     }),
-    clickBatchSize: histogram("hop_click_batch_size", "Clicks stored in one transaction", SIZE_BUCKETS, registry),
+    clickBatchSize: histogram(
+      "hop_click_batch_size",
+      "Clicks stored in one transaction",
+      SIZE_BUCKETS,
+      registry,
+    ),
     clickRetries: plain("hop_click_retries_total", "Attempts to store a batch that failed and were repeated"),
     httpRequests: new Counter({
       name: "hop_http_requests_total",

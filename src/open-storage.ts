@@ -24,7 +24,12 @@ export async function openStorage(
   await using opened = new AsyncDisposableStack();
   const address = await findDatabase(config, log, opened);
   const open = (connections: number, applicationName: string) => {
-    const sql = openDatabase({ address, connections, statementTimeoutMs: config.statementTimeoutMs, applicationName });
+    const sql = openDatabase({
+      address,
+      connections,
+      statementTimeoutMs: config.statementTimeoutMs,
+      applicationName,
+    });
     opened.defer(() => sql.end({ timeout: CLOSE_TIMEOUT_SECONDS }));
     return sql;
   };

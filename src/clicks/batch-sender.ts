@@ -1,6 +1,7 @@
 // Numbers a process's batches and sends each until the store confirms it: the writing half of the click ledger.
 import { randomUUID } from "node:crypto";
 import { withDeadline } from "../lib/deadline.ts";
+import { interval } from "../lib/loop.ts";
 import type { Click } from "./click.ts";
 import type { ClickStore, DropReason, Producer } from "./ports.ts";
 
@@ -24,8 +25,7 @@ export class BatchSender {
   readonly #options: BatchSenderOptions;
   readonly #producer: Producer;
   readonly #dropped: Partial<Record<DropReason, number>> = {};
-  readonly #stopped = Promise.withResolvers<void>();
-  #stopping = false;
+  readonly #stopping = new AbortController();
   #opened: Promise<void> | undefined;
   #lastSeq = 0;
   #confirmedSeq = 0;
@@ -42,7 +42,7 @@ export class BatchSender {
   async send(clicks: readonly Click[]): Promise<boolean> {
     const batch = { producer: this.#producer.id, seq: ++this.#lastSeq, clicks };
     for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)) {
-      if (this.#stopping) return false;
+      if (this.#stopping.signal.aborted) return false;
       try {
         await this.#open();
         await this.#bounded(this.#options.store.storeBatch(batch), "storing clicks");
@@ -52,7 +52,7 @@ export class BatchSender {
       } catch (error) {
         // Whatever went wrong, sending the same number again is safe.
         this.#options.onRetry(error);
-        await this.#pause(retryMs * (0.5 + Math.random() / 2));
+        await interval(retryMs * (0.5 + Math.random() / 2), this.#stopping.signal);
       }
     }
   }
@@ -65,8 +65,7 @@ export class BatchSender {
 
   /** Ends all attempts; `send` then answers false. */
   stop(): void {
-    this.#stopping = true;
-    this.#stopped.resolve();
+    this.#stopping.abort();
   }
 
   /** Tells the ledger that this producer ended in good order. Best effort: without it the ledger says "open". */
@@ -80,23 +79,17 @@ export class BatchSender {
   }
 
   #open(): Promise<void> {
-    this.#opened ??= this.#bounded(this.#options.store.openProducer(this.#producer), "opening the click ledger").catch(
-      (error: unknown) => {
-        this.#opened = undefined;
-        throw error;
-      },
-    );
+    this.#opened ??= this.#bounded(
+      this.#options.store.openProducer(this.#producer),
+      "opening the click ledger",
+    ).catch((error: unknown) => {
+      this.#opened = undefined;
+      throw error;
+    });
     return this.#opened;
   }
 
   #bounded<T>(work: Promise<T>, what: string): Promise<T> {
     return withDeadline(work, this.#options.attemptTimeoutMs, what);
-  }
-
-  async #pause(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    await Promise.race([promise, this.#stopped.promise]);
-    clearTimeout(timer);
   }
 }

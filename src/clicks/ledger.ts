@@ -74,14 +74,18 @@ function missingBatches(producer: ProducerFacts): string[] {
 function disagreements(facts: LedgerFacts): string[] {
   const reasons: string[] = [];
   const { batchClicks, storedClicks, totalledClicks } = facts;
-  if (storedClicks < batchClicks) reasons.push(`${batchClicks - storedClicks} clicks of confirmed batches are not stored`);
-  if (storedClicks > batchClicks) reasons.push(`${storedClicks - batchClicks} clicks are stored more often than they were recorded`);
-  if (totalledClicks !== batchClicks) reasons.push(`totals count ${totalledClicks} clicks, batches ${batchClicks}`);
+  if (storedClicks < batchClicks)
+    reasons.push(`${batchClicks - storedClicks} clicks of confirmed batches are not stored`);
+  if (storedClicks > batchClicks)
+    reasons.push(`${storedClicks - batchClicks} clicks are stored more often than they were recorded`);
+  if (totalledClicks !== batchClicks)
+    reasons.push(`totals count ${totalledClicks} clicks, batches ${batchClicks}`);
   return reasons;
 }
 
 function addUp(parts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const sums: Record<string, number> = {};
-  for (const [name, value] of parts.flatMap((part) => Object.entries(part))) sums[name] = (sums[name] ?? 0) + value;
+  for (const [name, value] of parts.flatMap((part) => Object.entries(part)))
+    sums[name] = (sums[name] ?? 0) + value;
   return sums;
 }

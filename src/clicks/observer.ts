@@ -1,6 +1,13 @@
 // From a request to a click: who came, from where, with what, without keeping an address.
 import type { Click } from "./click.ts";
-import { type CountryReader, type HeaderReader, language, referrerHost, type UserAgentReader, visitorHash } from "./visitor.ts";
+import {
+  type CountryReader,
+  type HeaderReader,
+  language,
+  referrerHost,
+  type UserAgentReader,
+  visitorHash,
+} from "./visitor.ts";
 
 /** Gives the salt of a UTC day, at once. */
 export type SaltOfDay = (day: string) => Uint8Array;

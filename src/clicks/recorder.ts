@@ -73,7 +73,8 @@ export class BatchRecorder implements ClickRecorder {
 
   async close(deadlineMs: number): Promise<void> {
     try {
-      if (this.#running !== undefined) await withDeadline(this.#running, deadlineMs, "storing the last clicks");
+      if (this.#running !== undefined)
+        await withDeadline(this.#running, deadlineMs, "storing the last clicks");
     } catch (error) {
       if (!(error instanceof DeadlineError)) throw error;
       this.#sender.stop();

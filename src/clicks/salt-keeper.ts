@@ -27,7 +27,9 @@ export class SaltKeeper {
   async refresh(): Promise<void> {
     const nowMs = this.#clock();
     const days = [nowMs, nowMs + DAY_MS].map(utcDay);
-    const fetched = days.map(async (day) => [day, await this.#store.salt(day, randomBytes(SALT_BYTES))] as const);
+    const fetched = days.map(
+      async (day) => [day, await this.#store.salt(day, randomBytes(SALT_BYTES))] as const,
+    );
     this.#salts = new Map(await Promise.all(fetched));
     await this.#store.deleteOld(utcDay(nowMs));
   }

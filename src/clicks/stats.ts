@@ -67,7 +67,10 @@ export function planStats(request: StatsRequest, nowMs: number): StatsQuery {
       : startOfBucket(request.from.getTime(), interval);
   if (fromMs >= toMs) throw invalid("from", "must be earlier than `to`");
   if (addBuckets(fromMs, interval, MAX_BUCKETS) < toMs) {
-    throw invalid("interval", `this range has more than ${MAX_BUCKETS} buckets; choose a coarser interval or a shorter range`);
+    throw invalid(
+      "interval",
+      `this range has more than ${MAX_BUCKETS} buckets; choose a coarser interval or a shorter range`,
+    );
   }
   return { fromMs, toMs, interval, by: request.by, bots: request.bots, topLimit: TOP_LIMIT };
 }

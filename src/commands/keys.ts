@@ -15,8 +15,12 @@ export function addKeys(program: Command): void {
     .action(async (options: { name: string; scopes: string }) => {
       const scopes = parseScopes(options.scopes.split(","));
       const key = generateKey();
-      const stored = await withKeys((keys) => keys.insert({ name: options.name, ...describeKey(key), scopes }));
-      console.log(`${key}\nKey ${stored.id} "${stored.name}" may: ${stored.scopes.join(", ")}. It is not shown again.`);
+      const stored = await withKeys((keys) =>
+        keys.insert({ name: options.name, ...describeKey(key), scopes }),
+      );
+      console.log(
+        `${key}\nKey ${stored.id} "${stored.name}" may: ${stored.scopes.join(", ")}. It is not shown again.`,
+      );
     });
   command
     .command("list")
@@ -55,6 +59,7 @@ function describe(key: ListedKey): string {
 }
 
 function parseId(text: string): number {
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError("It is a number, as `hop keys list` shows it.");
+  if (!/^[1-9]\d{0,14}$/.test(text))
+    throw new InvalidArgumentError("It is a number, as `hop keys list` shows it.");
   return Number(text);
 }

@@ -10,7 +10,9 @@ const EXIT_CODES: Record<Verdict, number> = { balanced: 0, unbalanced: 1, undeci
 export function addLedger(program: Command): void {
   program
     .command("ledger")
-    .description("account for every click; exit code 0 balanced, 1 a loss or duplicate is proven, 2 undecided")
+    .description(
+      "account for every click; exit code 0 balanced, 1 a loss or duplicate is proven, 2 undecided",
+    )
     .option("--json", "as JSON")
     .action(async (options: { json?: true }) => {
       const report = await decide();
@@ -29,13 +31,14 @@ async function decide(): Promise<LedgerReport | undefined> {
     });
   } catch (error) {
     process.exitCode = EXIT_CODES.undecided;
-    console.error(`hop: the ledger could not be read: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(
+      `hop: the ledger could not be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
     return undefined;
   }
 }
 
 function table(report: LedgerReport): string {
-  const row = (name: string, value: number) => `  ${name.padEnd(34)}${value.toLocaleString("en").padStart(16)}`;
   return [
     `The click ledger is ${report.verdict.toUpperCase()}.`,
     "",
@@ -44,7 +47,14 @@ function table(report: LedgerReport): string {
     row("clicks in hourly totals", report.totalledClicks),
     ...Object.entries(report.dropped).map(([reason, clicks]) => row(`dropped: ${reason}`, clicks)),
     row("producers", report.producers.length),
-    row("batches", report.producers.reduce((sum, producer) => sum + producer.batches, 0)),
+    row(
+      "batches",
+      report.producers.reduce((sum, producer) => sum + producer.batches, 0),
+    ),
     ...report.reasons.map((reason) => `\n  ! ${reason}`),
   ].join("\n");
+}
+
+function row(name: string, value: number): string {
+  return `  ${name.padEnd(34)}${value.toLocaleString("en").padStart(16)}`;
 }

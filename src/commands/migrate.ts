@@ -4,7 +4,9 @@ import { migrate, migrationStatus } from "../storage/postgres/migrate.ts";
 import { withStorage } from "./config.ts";
 
 export function addMigrate(program: Command): void {
-  const command = program.command("migrate").description("bring the database schema up or down (serve does `up` by itself)");
+  const command = program
+    .command("migrate")
+    .description("bring the database schema up or down (serve does `up` by itself)");
   command
     .command("up")
     .description("apply every migration that is missing")
@@ -33,6 +35,7 @@ function report(steps: readonly string[]): void {
 }
 
 function parseVersion(text: string): number {
-  if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError("It is a number, as `hop migrate status` shows it.");
+  if (!/^\d{1,4}$/.test(text))
+    throw new InvalidArgumentError("It is a number, as `hop migrate status` shows it.");
   return Number(text);
 }

@@ -46,12 +46,18 @@ export function createApp(options: AppOptions): App {
   for (const endpoint of options.endpoints) mount(app, endpoint, options);
   for (const [path, allowed] of allowedMethods(options.endpoints)) {
     app.all(path, (c) => {
-      const error = new AppError("METHOD_NOT_ALLOWED", `${c.req.method} is not allowed here; use ${allowed}.`);
+      const error = new AppError(
+        "METHOD_NOT_ALLOWED",
+        `${c.req.method} is not allowed here; use ${allowed}.`,
+      );
       return problemResponse(error, c.env.requestId, { Allow: allowed });
     });
   }
   app.notFound((c) => {
-    const error = new AppError("NOT_FOUND", "There is nothing at this address; the API is described at /api/docs.");
+    const error = new AppError(
+      "NOT_FOUND",
+      "There is nothing at this address; the API is described at /api/docs.",
+    );
     if (wantsHtml(c.req.raw)) return problemPage(describeProblem(error), c.env.requestId);
     return problemResponse(error, c.env.requestId);
   });

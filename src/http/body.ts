@@ -11,14 +11,20 @@ export interface BodyBounds {
 export async function readJson(request: Request, bounds: BodyBounds): Promise<unknown> {
   const type = request.headers.get("content-type") ?? "";
   if (!/^application\/json\s*(;|$)/i.test(type)) {
-    throw new AppError("UNSUPPORTED_MEDIA_TYPE", "Send the body as JSON, with Content-Type: application/json.");
+    throw new AppError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      "Send the body as JSON, with Content-Type: application/json.",
+    );
   }
   const bytes = await readBytes(request, bounds);
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     // TypeError: not UTF-8. SyntaxError: not JSON. RangeError: nested too deeply to parse.
-    const reason = error instanceof SyntaxError ? "The body is not valid JSON." : "The body must be JSON in UTF-8, not nested too deeply.";
+    const reason =
+      error instanceof SyntaxError
+        ? "The body is not valid JSON."
+        : "The body must be JSON in UTF-8, not nested too deeply.";
     throw new AppError("MALFORMED_JSON", reason, { cause: error });
   }
 }

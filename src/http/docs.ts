@@ -28,7 +28,9 @@ export function docsRoutes(openApi: object): Hono {
   routes.get("/docs", () => file(PAGE, "text/html; charset=utf-8", { "Content-Security-Policy": POLICY }));
   routes.get("/docs/start.js", () => file(START, "text/javascript; charset=utf-8"));
   for (const [name, type] of Object.entries(ASSETS)) {
-    routes.get(`/docs/${name}`, () => file(Bun.file(join(SWAGGER_UI, name)), type, { "Cache-Control": "public, max-age=3600" }));
+    routes.get(`/docs/${name}`, () =>
+      file(Bun.file(join(SWAGGER_UI, name)), type, { "Cache-Control": "public, max-age=3600" }),
+    );
   }
   return routes;
 }

@@ -5,7 +5,14 @@ import { invalid } from "../lib/errors.ts";
 import type { Link } from "../links/link.ts";
 import type { LinkManager, LinkRequest } from "../links/manage.ts";
 import { type Endpoint, endpoint } from "./endpoint.ts";
-import { changeLinkBody, createLinkBody, idempotencyKey, linkAnswer, listAnswer, listQuery } from "./schemas.ts";
+import {
+  changeLinkBody,
+  createLinkBody,
+  idempotencyKey,
+  linkAnswer,
+  listAnswer,
+  listQuery,
+} from "./schemas.ts";
 
 export interface LinkEndpointOptions {
   readonly links: LinkManager;
@@ -37,14 +44,16 @@ export function linkEndpoints({ links, clock, baseUrl }: LinkEndpointOptions): E
       path: "/api/v1/links",
       operationId: "createLink",
       summary: "Make a short link",
-      description: "Without `code` hop makes one. A code belongs to its first owner for ever, also after deletion.",
+      description:
+        "Without `code` hop makes one. A code belongs to its first owner for ever, also after deletion.",
       scope: "links:write",
       body: createLinkBody(ownHosts),
       headerNotes: { "Idempotency-Key": { description: "Makes retries safe.", schema: idempotencyKey } },
       answer: { status: 201, description: "The link was made and survives a crash.", schema: linkAnswer },
       errors: ["CODE_TAKEN", "IDEMPOTENCY_MISMATCH"],
       handle: async ({ body, headers, key }) => {
-        if (body.expiresAt !== null && body.expiresAt.getTime() <= clock()) throw invalid("expiresAt", "must be in the future");
+        if (body.expiresAt !== null && body.expiresAt.getTime() <= clock())
+          throw invalid("expiresAt", "must be in the future");
         const request: LinkRequest = { ...body, code: body.code };
         const header = headers.get("idempotency-key");
         const link =
@@ -95,7 +104,8 @@ export function linkEndpoints({ links, clock, baseUrl }: LinkEndpointOptions): E
       path: "/api/v1/links/:code",
       operationId: "changeLink",
       summary: "Change a link",
-      description: "Only the fields given change; null clears `title` and `expiresAt`. Every process sees it within 100 ms.",
+      description:
+        "Only the fields given change; null clears `title` and `expiresAt`. Every process sees it within 100 ms.",
       scope: "links:write",
       body: changeLinkBody(ownHosts),
       answer: { status: 200, description: "The link as it is now.", schema: linkAnswer },
@@ -116,7 +126,8 @@ export function linkEndpoints({ links, clock, baseUrl }: LinkEndpointOptions): E
       path: "/api/v1/links/:code",
       operationId: "deleteLink",
       summary: "Delete a link",
-      description: "Its short URL answers 410 from then on; its statistics stay; its code is not given out again.",
+      description:
+        "Its short URL answers 410 from then on; its statistics stay; its code is not given out again.",
       scope: "links:write",
       answer: { status: 204, description: "It is deleted." },
       errors: ["LINK_NOT_FOUND", "LINK_GONE"],
@@ -139,7 +150,10 @@ function makeCursor(id: number): string {
 }
 
 function parseCursor(cursor: string): number {
-  const id = Number(/^before:([1-9]\d{0,15})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"))?.[1]);
-  if (!Number.isSafeInteger(id)) throw invalid("cursor", "is not a cursor; use nextCursor of an earlier answer");
+  const id = Number(
+    /^before:([1-9]\d{0,15})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"))?.[1],
+  );
+  if (!Number.isSafeInteger(id))
+    throw invalid("cursor", "is not a cursor; use nextCursor of an earlier answer");
   return id;
 }

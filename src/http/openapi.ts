@@ -7,8 +7,18 @@ import { problemAnswer } from "./schemas.ts";
 
 type Json = Record<string, unknown>;
 
-const EVERYWHERE: readonly ErrorCode[] = ["UNAUTHENTICATED", "FORBIDDEN", "INVALID", "TEMPORARILY_UNAVAILABLE"];
-const WITH_BODY: readonly ErrorCode[] = ["MALFORMED_JSON", "REQUEST_TIMEOUT", "BODY_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"];
+const EVERYWHERE: readonly ErrorCode[] = [
+  "UNAUTHENTICATED",
+  "FORBIDDEN",
+  "INVALID",
+  "TEMPORARILY_UNAVAILABLE",
+];
+const WITH_BODY: readonly ErrorCode[] = [
+  "MALFORMED_JSON",
+  "REQUEST_TIMEOUT",
+  "BODY_TOO_LARGE",
+  "UNSUPPORTED_MEDIA_TYPE",
+];
 
 export function openApiDocument(endpoints: readonly Endpoint[], version: string): Json {
   const components: Json = {};
@@ -22,7 +32,8 @@ export function openApiDocument(endpoints: readonly Endpoint[], version: string)
     info: {
       title: "hop",
       version,
-      description: "Short links whose clicks are counted exactly once. Errors are problem documents with a stable `code`.",
+      description:
+        "Short links whose clicks are counted exactly once. Errors are problem documents with a stable `code`.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
@@ -38,7 +49,15 @@ export function openApiDocument(endpoints: readonly Endpoint[], version: string)
 function operation(endpoint: Endpoint, components: Json): Json {
   const parameters = [
     ...(endpoint.path.includes(":code")
-      ? [{ name: "code", in: "path", required: true, schema: { type: "string" }, description: "the link's code" }]
+      ? [
+          {
+            name: "code",
+            in: "path",
+            required: true,
+            schema: { type: "string" },
+            description: "the link's code",
+          },
+        ]
       : []),
     ...queryParameters(endpoint.query),
     ...Object.entries(endpoint.headerNotes ?? {}).map(([name, note]) => ({
@@ -97,19 +116,26 @@ function problems(codes: readonly ErrorCode[], components: Json): Record<string,
   }
   const schema = toSchema(problemAnswer, "output", components);
   return Object.fromEntries(
-    [...byStatus].toSorted(([a], [b]) => a - b).map(([status, names]) => [
-      status,
-      { description: names.join(" or "), content: { "application/problem+json": { schema } } },
-    ]),
+    [...byStatus]
+      .toSorted(([a], [b]) => a - b)
+      .map(([status, names]) => [
+        status,
+        { description: names.join(" or "), content: { "application/problem+json": { schema } } },
+      ]),
   );
 }
 
 /** JSON Schema 2020-12, which is what OpenAPI 3.1 uses. Schemas with an id become components. */
 function toSchema(schema: z.ZodType, io: "input" | "output", components: Json): Json {
-  const { $schema: _dialect, $defs = {}, ...made } = z.toJSONSchema(schema, { io, target: "draft-2020-12" }) as Json & {
+  const {
+    $schema: _dialect,
+    $defs = {},
+    ...made
+  } = z.toJSONSchema(schema, { io, target: "draft-2020-12" }) as Json & {
     $defs?: Json;
   };
-  const text = (part: unknown) => JSON.parse(JSON.stringify(part).replaceAll("#/$defs/", "#/components/schemas/")) as Json;
+  const text = (part: unknown) =>
+    JSON.parse(JSON.stringify(part).replaceAll("#/$defs/", "#/components/schemas/")) as Json;
   for (const [name, part] of Object.entries($defs)) components[name] = text(part);
   const id = schema.meta()?.id;
   if (id === undefined) return text(made);

@@ -31,9 +31,18 @@ const SECURITY_HEADERS = {
 };
 
 const PROBLEM_TEXT: Partial<Record<Problem["code"], readonly [string, string]>> = {
-  LINK_NOT_FOUND: ["This link does not exist", "Check the address for a typing error: upper and lower case differ."],
-  LINK_GONE: ["This link has ended", "Its owner deleted it, or its time is over. The address is not given to anyone else."],
-  TEMPORARILY_UNAVAILABLE: ["This link cannot be looked up right now", "Nothing is wrong with the link. Please try again in a moment."],
+  LINK_NOT_FOUND: [
+    "This link does not exist",
+    "Check the address for a typing error: upper and lower case differ.",
+  ],
+  LINK_GONE: [
+    "This link has ended",
+    "Its owner deleted it, or its time is over. The address is not given to anyone else.",
+  ],
+  TEMPORARILY_UNAVAILABLE: [
+    "This link cannot be looked up right now",
+    "Nothing is wrong with the link. Please try again in a moment.",
+  ],
 };
 
 /** The page for a failed redirect. */
@@ -68,7 +77,13 @@ function page(title: string, body: string, status: number, headers: Record<strin
   });
 }
 
-const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const ENTITIES: Record<string, string> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
 
 function escape(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? "");

@@ -26,7 +26,9 @@ export function createPreview({ links, clock, baseUrl, onBug }: PreviewOptions):
       return previewPage({ shortUrl: `${baseUrl()}/${code}`, target, createdAt, expiresAt }, requestId);
     } catch (error) {
       if (!(error instanceof AppError)) onBug(error, requestId);
-      return wantsHtml(request) ? problemPage(describeProblem(error), requestId) : problemResponse(error, requestId);
+      return wantsHtml(request)
+        ? problemPage(describeProblem(error), requestId)
+        : problemResponse(error, requestId);
     }
   };
 }

@@ -48,7 +48,8 @@ export interface Problem {
 
 /** What a caller may know of an error. Anything that is not an AppError says nothing but its request id. */
 export function describeProblem(error: unknown): Problem {
-  if (!(error instanceof AppError)) return { status: 500, code: "INTERNAL", title: "Something went wrong in hop" };
+  if (!(error instanceof AppError))
+    return { status: 500, code: "INTERNAL", title: "Something went wrong in hop" };
   return {
     status: STATUS[error.code],
     code: error.code,
@@ -68,7 +69,11 @@ export function problemHeaders(problem: Problem, requestId: string): Record<stri
   };
 }
 
-export function problemResponse(error: unknown, requestId: string, extra: Record<string, string> = {}): Response {
+export function problemResponse(
+  error: unknown,
+  requestId: string,
+  extra: Record<string, string> = {},
+): Response {
   const problem = describeProblem(error);
   return new Response(JSON.stringify({ type: "about:blank", ...problem, requestId }), {
     status: problem.status,

@@ -10,7 +10,14 @@ import { problemPage } from "./pages.ts";
 import { describeProblem, problemResponse } from "./problem.ts";
 
 /** How a redirect request ended; the label of hop_redirects_total. */
-export const REDIRECT_OUTCOMES = ["redirected", "not_counted", "not_found", "gone", "unavailable", "failed"] as const;
+export const REDIRECT_OUTCOMES = [
+  "redirected",
+  "not_counted",
+  "not_found",
+  "gone",
+  "unavailable",
+  "failed",
+] as const;
 export type RedirectOutcome = (typeof REDIRECT_OUTCOMES)[number];
 
 export interface RedirectOptions {
@@ -22,7 +29,12 @@ export interface RedirectOptions {
   readonly onBug: (error: unknown, requestId: string) => void;
 }
 
-export type Redirect = (request: Request, code: string, clientIp: string, requestId: string) => Promise<Response>;
+export type Redirect = (
+  request: Request,
+  code: string,
+  clientIp: string,
+  requestId: string,
+) => Promise<Response>;
 
 /** The answer waits until its click is durable: what a client received as a redirect has been counted. */
 export function createRedirect(options: RedirectOptions): Redirect {
@@ -32,8 +44,10 @@ export function createRedirect(options: RedirectOptions): Redirect {
     try {
       const route = resolver.peek(code) ?? (await resolver.find(code));
       const nowMs = clock();
-      if (route === undefined) throw new AppError("LINK_NOT_FOUND", `There is no link with the code "${code}".`);
-      if (isGone(route, nowMs)) throw new AppError("LINK_GONE", `The link "${code}" was deleted or has expired.`);
+      if (route === undefined)
+        throw new AppError("LINK_NOT_FOUND", `There is no link with the code "${code}".`);
+      if (isGone(route, nowMs))
+        throw new AppError("LINK_GONE", `The link "${code}" was deleted or has expired.`);
       const counted = request.method === "GET" && !isPrefetch(request.headers);
       if (counted) await recorder.append(observer.observe(route.linkId, nowMs, clientIp, request.headers));
       onDone(counted ? "redirected" : "not_counted", startedAtMs);

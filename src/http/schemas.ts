@@ -17,7 +17,10 @@ const plainText = (max: number) =>
   z
     .string("must be text")
     .max(max, `must have at most ${max} characters`)
-    .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), "must not have control characters or broken Unicode");
+    .refine(
+      (text) => text.isWellFormed() && !/\p{Cc}/u.test(text),
+      "must not have control characters or broken Unicode",
+    );
 
 const tag = plainText(MAX_TAG)
   .trim()
@@ -46,7 +49,11 @@ type OwnHosts = () => ReadonlySet<string>;
 const target = (ownHosts: OwnHosts) =>
   z
     .string("must be text: an absolute http or https URL")
-    .meta({ format: "uri", maxLength: MAX_TARGET_LENGTH, examples: ["https://example.com/a/long/path?with=query"] })
+    .meta({
+      format: "uri",
+      maxLength: MAX_TARGET_LENGTH,
+      examples: ["https://example.com/a/long/path?with=query"],
+    })
     .transform(byDomainRule((raw) => parseTarget(raw, ownHosts())));
 
 const chosenCode = z
@@ -74,7 +81,9 @@ const status = z.union([z.literal(301), z.literal(302), z.literal(307), z.litera
 
 /** Only objects have fields; the answer to anything else says so. */
 const fields = <Shape extends z.core.$ZodShape>(shape: Shape) =>
-  z.strictObject(shape, { error: (issue) => (issue.code === "invalid_type" ? "must be a JSON object" : undefined) });
+  z.strictObject(shape, {
+    error: (issue) => (issue.code === "invalid_type" ? "must be a JSON object" : undefined),
+  });
 
 export const createLinkBody = (ownHosts: OwnHosts) =>
   fields({
@@ -104,9 +113,13 @@ const count = (min: number, max: number) =>
     .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
 
 export const listQuery = z.strictObject({
-  limit: count(1, MAX_LIST).default(DEFAULT_LIST).meta({ description: `1 to ${MAX_LIST}` }),
+  limit: count(1, MAX_LIST)
+    .default(DEFAULT_LIST)
+    .meta({ description: `1 to ${MAX_LIST}` }),
   cursor: z.string().max(100, "is not a cursor; use nextCursor of an earlier answer").optional(),
-  q: plainText(MAX_SEARCH).optional().meta({ description: "text in the code, title or URL; upper and lower case are alike" }),
+  q: plainText(MAX_SEARCH)
+    .optional()
+    .meta({ description: "text in the code, title or URL; upper and lower case are alike" }),
   tag: plainText(MAX_TAG).optional(),
 });
 
@@ -140,7 +153,9 @@ export const listAnswer = z
 export const statsAnswer = z
   .object({
     total: z.int(),
-    unique: z.int().meta({ description: "visitors, each counted once a day: the hash that tells them apart changes daily" }),
+    unique: z.int().meta({
+      description: "visitors, each counted once a day: the hash that tells them apart changes daily",
+    }),
     series: z.array(z.object({ start: z.iso.datetime(), clicks: z.int(), unique: z.int() })),
     top: z.array(z.object({ value: z.string(), clicks: z.int() })),
     asOf: z.iso.datetime().meta({ description: "every click stored before this moment is counted" }),

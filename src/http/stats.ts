@@ -19,7 +19,8 @@ export function statsEndpoints({ links, clicks, clock }: StatsEndpointOptions): 
       path: "/api/v1/links/:code/stats",
       operationId: "getLinkStats",
       summary: "Clicks of a link over time",
-      description: "The series has every bucket of the range, empty ones as zero. A deleted link keeps its statistics.",
+      description:
+        "The series has every bucket of the range, empty ones as zero. A deleted link keeps its statistics.",
       scope: "stats:read",
       query: statsQuery,
       answer: { status: 200, description: "The statistics.", schema: statsAnswer },

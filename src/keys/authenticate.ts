@@ -26,7 +26,8 @@ export class Authenticator {
     this.#options = options;
     const { store, timeoutMs, maxBatch, maxQueued } = options;
     this.#lookups = new Coalescer({
-      run: (hashes) => orUnavailable(store.findByHash(hashes), timeoutMs, "API keys cannot be checked now; try again."),
+      run: (hashes) =>
+        orUnavailable(store.findByHash(hashes), timeoutMs, "API keys cannot be checked now; try again."),
       maxBatch,
       maxQueued,
     });

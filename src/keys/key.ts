@@ -51,7 +51,10 @@ export function authorise(stored: ApiKey | undefined, hash: Uint8Array, scope: S
   const matches = stored !== undefined && timingSafeEqual(stored.hash, hash) && stored.revokedAt === null;
   if (!matches) throw unauthenticated("This API key is unknown or was revoked.");
   if (!stored.scopes.includes(scope) && !stored.scopes.includes("admin")) {
-    throw new AppError("FORBIDDEN", `This API key lacks the scope ${scope}; it has ${stored.scopes.join(", ")}.`);
+    throw new AppError(
+      "FORBIDDEN",
+      `This API key lacks the scope ${scope}; it has ${stored.scopes.join(", ")}.`,
+    );
   }
   return stored;
 }
@@ -70,7 +73,8 @@ export function parseBearer(header: string | null | undefined): string {
 export function parseScopes(names: readonly string[]): Scope[] {
   return names.map((name) => {
     const scope = SCOPES.find((known) => known === name);
-    if (scope === undefined) throw invalid("scopes", `"${name}" is not a scope; choose from ${SCOPES.join(", ")}`);
+    if (scope === undefined)
+      throw invalid("scopes", `"${name}" is not a scope; choose from ${SCOPES.join(", ")}`);
     return scope;
   });
 }

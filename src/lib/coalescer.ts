@@ -32,7 +32,9 @@ export class Coalescer<T, R> {
   /** Resolves with the item's own result; rejects with TEMPORARILY_UNAVAILABLE when too much waits already. */
   submit(item: T): Promise<R> {
     if (this.#queue.length >= this.#options.maxQueued) {
-      return Promise.reject(new AppError("TEMPORARILY_UNAVAILABLE", "Too many requests are waiting; try again."));
+      return Promise.reject(
+        new AppError("TEMPORARILY_UNAVAILABLE", "Too many requests are waiting; try again."),
+      );
     }
     const { promise, resolve, reject } = Promise.withResolvers<R>();
     this.#queue.push({ item, resolve, reject });

@@ -7,7 +7,12 @@ export class DeadlineError extends Error {
 }
 
 /** The promise's own outcome, or a DeadlineError after `timeoutMs`. The work itself goes on; `onTimeout` may stop it. */
-export function withDeadline<T>(work: Promise<T>, timeoutMs: number, what: string, onTimeout?: () => void): Promise<T> {
+export function withDeadline<T>(
+  work: Promise<T>,
+  timeoutMs: number,
+  what: string,
+  onTimeout?: () => void,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const timer = setTimeout(() => {
       onTimeout?.();

@@ -22,7 +22,12 @@ export function createLog(options: { level: LogLevel; pretty: boolean }): Log {
     formatters: { level: (label) => ({ level: label }) },
     redact: SECRETS.flatMap((name) => [name, `*.${name}`]),
     ...(options.pretty
-      ? { transport: { target: "pino-pretty", options: { translateTime: "HH:MM:ss.l", ignore: "pid,hostname" } } }
+      ? {
+          transport: {
+            target: "pino-pretty",
+            options: { translateTime: "HH:MM:ss.l", ignore: "pid,hostname" },
+          },
+        }
       : {}),
   });
 }

@@ -6,25 +6,35 @@ export interface Loop {
 }
 
 /** Runs `work` every `intervalMs`, the first time after one interval; rounds never overlap. */
-export function repeat(intervalMs: number, work: () => Promise<void>, onError: (error: unknown) => void): Loop {
-  let stopped = false;
-  const stopping = Promise.withResolvers<void>();
+export function repeat(
+  intervalMs: number,
+  work: () => Promise<void>,
+  onError: (error: unknown) => void,
+): Loop {
+  const stopping = new AbortController();
   const run = async (): Promise<void> => {
-    while (!stopped) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, intervalMs);
-      await Promise.race([promise, stopping.promise]);
-      clearTimeout(timer);
-      if (stopped) return;
-      await work().catch(onError);
-    }
+    while (await interval(intervalMs, stopping.signal)) await work().catch(onError);
   };
   const running = run();
   return {
     async stop() {
-      stopped = true;
-      stopping.resolve();
+      stopping.abort();
       await running;
     },
   };
+}
+
+/** True after `ms`; false at once when the signal is given. */
+export async function interval(ms: number, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return false;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(true), ms);
+  const stop = () => resolve(false);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+  }
 }

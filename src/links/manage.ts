@@ -3,7 +3,14 @@ import { Coalescer } from "../lib/coalescer.ts";
 import { AppError } from "../lib/errors.ts";
 import type { CodeGenerator } from "./code.ts";
 import type { Link } from "./link.ts";
-import type { IdempotencyStore, IdempotentCreate, LinkChange, LinkQuery, LinkStore, NewLink } from "./ports.ts";
+import type {
+  IdempotencyStore,
+  IdempotentCreate,
+  LinkChange,
+  LinkQuery,
+  LinkStore,
+  NewLink,
+} from "./ports.ts";
 
 /** A link as asked for; without `code` one is generated. */
 export type LinkRequest = Omit<NewLink, "code" | "chosen"> & { readonly code: string | undefined };
@@ -92,10 +99,7 @@ export class LinkManager {
   }
 
   /** Insert first; the unique constraint decides, and a collision draws a new code. */
-  async #insert(
-    request: LinkRequest,
-    insert: (link: NewLink) => Promise<Link | undefined>,
-  ): Promise<Link> {
+  async #insert(request: LinkRequest, insert: (link: NewLink) => Promise<Link | undefined>): Promise<Link> {
     if (request.code !== undefined) {
       const link = await insert({ ...request, code: request.code, chosen: true });
       if (link !== undefined) return link;

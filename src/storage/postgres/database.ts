@@ -12,7 +12,12 @@ export type Queryable = postgres.ISql<{ bigint: number }>;
 /** Where Postgres is: a URL, or the embedded server's socket. */
 export type DatabaseAddress =
   | { readonly url: string }
-  | { readonly path: string; readonly username: string; readonly password: string; readonly database: string };
+  | {
+      readonly path: string;
+      readonly username: string;
+      readonly password: string;
+      readonly database: string;
+    };
 
 export interface DatabaseOptions {
   readonly address: DatabaseAddress;
@@ -89,7 +94,9 @@ export async function asking<T>(query: () => Promise<T>): Promise<T> {
     return await query();
   } catch (error) {
     if (!isUnavailable(error)) throw error;
-    throw new AppError("TEMPORARILY_UNAVAILABLE", "The database cannot be reached now; try again.", { cause: error });
+    throw new AppError("TEMPORARILY_UNAVAILABLE", "The database cannot be reached now; try again.", {
+      cause: error,
+    });
   }
 }
 

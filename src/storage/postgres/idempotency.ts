@@ -40,7 +40,8 @@ export class PostgresIdempotencyStore implements IdempotencyStore {
         const [stored] = await sql<StoredAnswer[]>`
           SELECT request_hash AS "requestHash", answer FROM idempotency_keys
           WHERE api_key_id = ${apiKeyId} AND key = ${key}`;
-        if (stored === undefined || !Buffer.from(stored.requestHash).equals(requestHash)) return { kind: "mismatch" };
+        if (stored === undefined || !Buffer.from(stored.requestHash).equals(requestHash))
+          return { kind: "mismatch" };
         return { kind: "replayed", link: revive(stored.answer) };
       }),
     );

@@ -21,7 +21,12 @@ export class PostgresKeyStore implements KeyStore {
     return hex.map((hash) => byHash.get(hash));
   }
 
-  async insert({ name, prefix, hash, scopes }: Pick<ApiKey, "name" | "prefix" | "hash" | "scopes">): Promise<ApiKey> {
+  async insert({
+    name,
+    prefix,
+    hash,
+    scopes,
+  }: Pick<ApiKey, "name" | "prefix" | "hash" | "scopes">): Promise<ApiKey> {
     const sql = this.#sql;
     const [row] = await asking(
       () => sql<ApiKey[]>`
@@ -69,7 +74,8 @@ export class PostgresKeyStore implements KeyStore {
   async touch(ids: readonly number[]): Promise<void> {
     const sql = this.#sql;
     await asking(
-      () => sql`UPDATE api_keys SET last_used_at = now() WHERE id = ANY (${`{${ids.join(",")}}`}::text::bigint[])`,
+      () =>
+        sql`UPDATE api_keys SET last_used_at = now() WHERE id = ANY (${`{${ids.join(",")}}`}::text::bigint[])`,
     );
   }
 }

@@ -76,7 +76,13 @@ export class PostgresLinkStore implements LinkStore {
     );
     const byCode = new Map<string, Route>();
     for (const { code, linkId, target, status, expiresAtMs, deleted } of rows) {
-      byCode.set(code, { linkId, target, status, expiresAtMs: expiresAtMs ?? Number.POSITIVE_INFINITY, deleted });
+      byCode.set(code, {
+        linkId,
+        target,
+        status,
+        expiresAtMs: expiresAtMs ?? Number.POSITIVE_INFINITY,
+        deleted,
+      });
     }
     return codes.map((code) => byCode.get(code));
   }

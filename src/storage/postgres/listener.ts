@@ -1,5 +1,6 @@
 // Hears that links changed, from any process or from SQL by hand, and knows when it may have missed something.
 import type { Log } from "../../lib/log.ts";
+import { interval } from "../../lib/loop.ts";
 import { type Database, type DatabaseOptions, openDatabase } from "./database.ts";
 
 export interface LinkListenerOptions {
@@ -19,10 +20,9 @@ const LAST_RETRY_MS = 1_000;
 /** Listens on a connection of its own and comes back by itself until closed. */
 export class LinkListener {
   readonly #options: LinkListenerOptions;
-  readonly #closing = Promise.withResolvers<void>();
+  readonly #closing = new AbortController();
   readonly #running: Promise<void>;
   readonly #first = Promise.withResolvers<void>();
-  #closed = false;
 
   constructor(options: LinkListenerOptions) {
     this.#options = options;
@@ -35,19 +35,20 @@ export class LinkListener {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#closing.resolve();
+    this.#closing.abort();
     await this.#running;
   }
 
   async #run(): Promise<void> {
     let retryMs = FIRST_RETRY_MS;
-    while (!this.#closed) {
+    while (!this.#closing.signal.aborted) {
       const lost = Promise.withResolvers<void>();
+      const leave = () => lost.resolve();
+      this.#closing.signal.addEventListener("abort", leave, { once: true });
       const connection = openDatabase({
         ...this.#options.database,
         connections: 1,
-        onClose: () => lost.resolve(),
+        onClose: leave,
         onNotify: (channel, payload) => this.#hear(channel, payload),
       });
       try {
@@ -56,17 +57,16 @@ export class LinkListener {
         this.#options.onGap();
         this.#options.onListening(true);
         this.#first.resolve();
-        await Promise.race([lost.promise, this.#closing.promise]);
+        await lost.promise;
       } catch (error) {
         this.#options.log.warn({ err: error }, "cannot listen for link changes; trying again");
       }
+      this.#closing.signal.removeEventListener("abort", leave);
       this.#options.onListening(false);
-      if (!this.#closed) {
-        this.#options.onGap();
-        await this.#pause(retryMs);
-        retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
-      }
+      this.#options.onGap();
       await endQuietly(connection);
+      await interval(retryMs, this.#closing.signal);
+      retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
     }
   }
 
@@ -78,13 +78,6 @@ export class LinkListener {
     }
     const [, sentAtMs, code] = payload.split(" ");
     if (code !== undefined) this.#options.onChange(code, Number(sentAtMs));
-  }
-
-  async #pause(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    await Promise.race([promise, this.#closing.promise]);
-    clearTimeout(timer);
   }
 }
 

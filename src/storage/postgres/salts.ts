@@ -12,7 +12,9 @@ export class PostgresSaltStore implements SaltStore {
   async salt(day: string, candidate: Uint8Array): Promise<Uint8Array> {
     return asking(async () => {
       await this.#sql`INSERT INTO visitor_salts (day, salt) VALUES (${day}, ${candidate}) ON CONFLICT DO NOTHING`;
-      const [row] = await this.#sql<{ salt: Uint8Array }[]>`SELECT salt FROM visitor_salts WHERE day = ${day}`;
+      const [row] = await this.#sql<
+        { salt: Uint8Array }[]
+      >`SELECT salt FROM visitor_salts WHERE day = ${day}`;
       if (row === undefined) throw new Error(`the salt of ${day} vanished`);
       return row.salt;
     });

@@ -1,0 +1,124 @@
+// hop as a real process, with what tests ask of it.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { waitFor } from "./wait-for.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+/** The admin key of every hop that a test starts. */
+export const ADMIN_KEY = "hop_test-key-test-key-test-key-test-key-123";
+
+export interface HopProcess {
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly pid: number;
+  /** Everything it printed so far. */
+  output(): string;
+  /** Sends the signal and waits until the process is gone; answers its exit code, null after a fatal signal. */
+  kill(signal: NodeJS.Signals): Promise<number | null>;
+  /** An API call with the admin key. */
+  api(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
+  /** The value of a metric line such as `hop_redirects_total{outcome="redirected"}`; 0 when it is not there. */
+  metric(line: string): Promise<number>;
+}
+
+export type HopEnvironment = Readonly<Record<string, string>>;
+
+/** Starts `hop serve` on free ports and waits until it is ready. It is killed when the test process ends. */
+export async function startHop(env: HopEnvironment): Promise<HopProcess> {
+  const adminPort = await freePort();
+  const started = launch(["serve"], {
+    HOP_PORT: "0",
+    HOP_ADMIN_PORT: String(adminPort),
+    HOP_ADMIN_KEY: ADMIN_KEY,
+    HOP_LOG_LEVEL: "warn",
+    ...env,
+  });
+  const url = await waitFor(
+    "hop to be ready",
+    () => {
+      if (started.child.exitCode !== null) throw new Error(`hop ended: ${started.output()}`);
+      return /hop is ready at (\S+)/.exec(started.output())?.[1];
+    },
+    { timeoutMs: 30_000 },
+  ).catch((error: unknown) => {
+    started.child.kill("SIGKILL");
+    throw new Error(`hop did not start: ${started.output()}`, { cause: error });
+  });
+  const adminUrl = `http://127.0.0.1:${adminPort}`;
+  return {
+    url: url.replace("localhost", "127.0.0.1"),
+    adminUrl,
+    pid: started.child.pid ?? 0,
+    output: started.output,
+    kill: started.kill,
+    api: (method, path, body, headers = {}) =>
+      fetch(`${url.replace("localhost", "127.0.0.1")}${path}`, {
+        method,
+        redirect: "manual",
+        headers: {
+          Authorization: `Bearer ${ADMIN_KEY}`,
+          ...(body !== undefined && { "Content-Type": "application/json" }),
+          ...headers,
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      }),
+    metric: async (line) => {
+      const text = await (await fetch(`${adminUrl}/metrics`)).text();
+      const found = text.split("\n").find((candidate) => candidate.startsWith(`${line} `));
+      return found === undefined ? 0 : Number(found.slice(line.length + 1));
+    },
+  };
+}
+
+/** Runs a command of hop to its end. */
+export async function runHop(
+  args: readonly string[],
+  env: HopEnvironment,
+): Promise<{ code: number | null; output: string }> {
+  const started = launch(args, env);
+  if (started.child.exitCode === null && started.child.signalCode === null) await once(started.child, "exit");
+  return { code: started.child.exitCode, output: started.output() };
+}
+
+function launch(args: readonly string[], env: HopEnvironment) {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("HOP_"));
+  const child = spawn(process.execPath, ["src/main.ts", ...args], {
+    cwd: ROOT,
+    env: { ...Object.fromEntries(inherited), ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let printed = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8");
+    stream.on("data", (text: string) => {
+      printed += text;
+    });
+  }
+  const killNow = () => child.kill("SIGKILL");
+  process.once("exit", killNow);
+  child.once("exit", () => process.off("exit", killNow));
+  return {
+    child,
+    output: () => printed,
+    kill: async (signal: NodeJS.Signals) => {
+      if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+      const gone = once(child, "exit");
+      child.kill(signal);
+      await gone;
+      return child.exitCode;
+    },
+  };
+}
+
+/** A port that nothing uses at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}

@@ -1,0 +1,40 @@
+// npm test: one real Postgres for all test files, the files in parallel, and a plain closing line.
+import { openTestServer, SHARED_POSTGRES } from "./helpers/database.ts";
+
+/** A test that hangs is a failure, not a wait. */
+const TEST_TIMEOUT_MS = 120_000;
+
+const server = await openTestServer();
+const reportFile = `${(await import("node:os")).tmpdir()}/hop-tests-${process.pid}.xml`;
+const tests = Bun.spawn(
+  [
+    process.execPath,
+    "test",
+    "--parallel=3",
+    `--timeout=${TEST_TIMEOUT_MS}`,
+    "--reporter=junit",
+    `--reporter-outfile=${reportFile}`,
+    ...process.argv.slice(2),
+  ],
+  {
+    env: { ...process.env, [SHARED_POSTGRES]: JSON.stringify(server.connection) },
+    stdio: ["ignore", "inherit", "inherit"],
+  },
+);
+const stop = () => tests.kill("SIGTERM");
+process.once("SIGINT", stop);
+process.once("SIGTERM", stop);
+const code = await tests.exited;
+await server.close();
+const report = await Bun.file(reportFile)
+  .text()
+  .catch(() => "");
+await Bun.file(reportFile)
+  .delete()
+  .catch(() => undefined);
+const count = (name: string) =>
+  Number(new RegExp(`<testsuites[^>]* ${name}="(\\d+)"`).exec(report)?.[1] ?? 0);
+const failed = count("failures") + count("errors");
+const passed = count("tests") - failed - count("skipped");
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = code !== 0 || failed > 0 || passed === 0 ? 1 : 0;
