@@ -31,7 +31,7 @@ export interface LinkManagerOptions {
   readonly onChanged: (code: string) => void;
 }
 
-/** Collisions of one create after which the code space counts as full and codes grow by a character. */
+/** Collisions of one create after which, at the latest, the code space counts as full and codes grow by a character. */
 const COLLISIONS_BEFORE_GROWTH = 3;
 
 export class LinkManager {
@@ -119,7 +119,7 @@ export class LinkManager {
       const link = await insert({ ...request, code: codes.next(), chosen: false });
       if (link !== undefined) return link;
       onCollision();
-      if (attempt % COLLISIONS_BEFORE_GROWTH === 0) codes.grow(length);
+      if (attempt % COLLISIONS_BEFORE_GROWTH === 0 || attempt === maxAttempts) codes.grow(length);
     }
     throw new AppError(
       "TEMPORARILY_UNAVAILABLE",
