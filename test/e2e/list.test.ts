@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 const list = (query: Record<string, string>) =>
-  read<ListAnswer>(hop.api("GET", `${LINKS}?${new URLSearchParams(query)}`), 200);
+  read<ListAnswer>(hop.api("GET", `${LINKS}?${new URLSearchParams(query).toString()}`), 200);
 
 /** Every page in order, as codes. */
 async function walk(query: Record<string, string>): Promise<string[][]> {
