@@ -29,6 +29,8 @@ export interface LinkManagerOptions {
   readonly onCreated: () => void;
   /** This process changed the link of this code; its own cache need not wait for the message. */
   readonly onChanged: (code: string) => void;
+  /** Brings the click totals up to date before they are read. */
+  readonly freshenClicks: () => Promise<void>;
 }
 
 /** Collisions of one create after which, at the latest, the code space counts as full and codes grow by a character. */
@@ -68,6 +70,7 @@ export class LinkManager {
 
   /** @throws LINK_NOT_FOUND, LINK_GONE */
   async get(code: string): Promise<Link> {
+    await this.#options.freshenClicks();
     const link = await this.#options.store.find(code);
     if (link === undefined) throw notFound(code);
     if (link.deletedAt !== null) throw gone(code);
@@ -76,17 +79,20 @@ export class LinkManager {
 
   /** Deleted links too: their history stays. @throws LINK_NOT_FOUND */
   async getWithHistory(code: string): Promise<Link> {
+    await this.#options.freshenClicks();
     const link = await this.#options.store.find(code);
     if (link === undefined) throw notFound(code);
     return link;
   }
 
   async list(query: LinkQuery): Promise<readonly Link[]> {
+    await this.#options.freshenClicks();
     return this.#options.store.list(query);
   }
 
   /** @throws LINK_NOT_FOUND, LINK_GONE */
   async change(code: string, change: LinkChange): Promise<Link> {
+    await this.#options.freshenClicks();
     const link = await this.#options.store.update(code, change);
     if (link === undefined) return this.get(code);
     this.#options.onChanged(code);
