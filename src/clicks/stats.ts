@@ -52,6 +52,8 @@ export interface StatsRequest {
 /** Buckets in one answer. 2,208 hours are three months, which is more than a chart can show. */
 export const MAX_BUCKETS = 2_208;
 const TOP_LIMIT = 20;
+/** Later moments have no form that both ISO 8601 and Postgres read. */
+const LAST_MOMENT_MS = Date.UTC(10_000, 0, 1) - 1;
 const DEFAULT_RANGE: Record<Interval, number> = { hour: 48, day: 30, month: 12 };
 
 /**
@@ -66,6 +68,8 @@ export function planStats(request: StatsRequest, nowMs: number): StatsQuery {
       ? addBuckets(toMs, interval, -DEFAULT_RANGE[interval])
       : startOfBucket(request.from.getTime(), interval);
   if (fromMs >= toMs) throw invalid("from", "must be earlier than `to`");
+  if (toMs > LAST_MOMENT_MS)
+    throw invalid("to", `must be earlier than the last ${interval} of the year 9999`);
   if (addBuckets(fromMs, interval, MAX_BUCKETS) < toMs) {
     throw invalid(
       "interval",
