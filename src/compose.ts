@@ -246,6 +246,7 @@ function createLinkManager(
     store: new PostgresLinkStore(storage.sql),
     idempotency: new PostgresIdempotencyStore(storage.sql),
     codes: new CodeGenerator(config.codeAlphabet, config.codeLength),
+    clock: systemClock,
     maxAttempts: config.codeAttempts,
     maxBatch: config.createBatchMax,
     maxQueued: config.createQueueMax,

@@ -2,6 +2,7 @@
 // argv → a command. With commands/ the only place that touches process.*.
 import { Command } from "commander";
 import packageJson from "../package.json" with { type: "json" };
+import { addBench } from "./commands/bench.ts";
 import { addKeys } from "./commands/keys.ts";
 import { addLedger } from "./commands/ledger.ts";
 import { addMigrate } from "./commands/migrate.ts";
@@ -22,6 +23,7 @@ addServe(program);
 addMigrate(program);
 addKeys(program);
 addLedger(program);
+addBench(program);
 
 try {
   await program.parseAsync();

@@ -52,24 +52,23 @@ export interface StatsRequest {
 /** Buckets in one answer. 2,208 hours are three months, which is more than a chart can show. */
 export const MAX_BUCKETS = 2_208;
 const TOP_LIMIT = 20;
-/** Later moments have no form that both ISO 8601 and Postgres read. */
-const LAST_MOMENT_MS = Date.UTC(10_000, 0, 1) - 1;
+/** The latest end of a range: Postgres reads no year of five digits in ISO 8601. */
+const LAST_MS = Date.UTC(9999, 11, 31);
 const DEFAULT_RANGE: Record<Interval, number> = { hour: 48, day: 30, month: 12 };
 
 /**
  * Widens the range to whole buckets; without `from` it is the last 48 hours, 30 days or 12 months before `to`.
- * @throws INVALID when the range is empty or has more than MAX_BUCKETS buckets.
+ * @throws INVALID when the range is empty, has more than MAX_BUCKETS buckets or ends with the year 9999.
  */
 export function planStats(request: StatsRequest, nowMs: number): StatsQuery {
   const { interval } = request;
   const toMs = endOfBucket(request.to?.getTime() ?? nowMs, interval, request.to !== undefined);
+  if (toMs > LAST_MS) throw invalid("to", "is too far in the future");
   const fromMs =
     request.from === undefined
       ? addBuckets(toMs, interval, -DEFAULT_RANGE[interval])
       : startOfBucket(request.from.getTime(), interval);
   if (fromMs >= toMs) throw invalid("from", "must be earlier than `to`");
-  if (toMs > LAST_MOMENT_MS)
-    throw invalid("to", `must be earlier than the last ${interval} of the year 9999`);
   if (addBuckets(fromMs, interval, MAX_BUCKETS) < toMs) {
     throw invalid(
       "interval",

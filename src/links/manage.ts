@@ -1,6 +1,7 @@
 // What an owner does with links: create, read, change, delete, list.
+import type { Clock } from "../lib/clock.ts";
 import { Coalescer } from "../lib/coalescer.ts";
-import { AppError } from "../lib/errors.ts";
+import { AppError, invalid } from "../lib/errors.ts";
 import type { CodeGenerator } from "./code.ts";
 import type { Link } from "./link.ts";
 import type {
@@ -19,6 +20,7 @@ export interface LinkManagerOptions {
   readonly store: LinkStore;
   readonly idempotency: IdempotencyStore;
   readonly codes: CodeGenerator;
+  readonly clock: Clock;
   /** Draws of a generated code before giving up. */
   readonly maxAttempts: number;
   readonly maxBatch: number;
@@ -31,7 +33,7 @@ export interface LinkManagerOptions {
   readonly freshenClicks: () => Promise<void>;
 }
 
-/** Collisions of one create after which the code space counts as full and codes grow by a character. */
+/** Collisions of one create after which, at the latest, the code space counts as full and codes grow by a character. */
 const COLLISIONS_BEFORE_GROWTH = 3;
 
 export class LinkManager {
@@ -47,7 +49,7 @@ export class LinkManager {
     });
   }
 
-  /** @throws CODE_TAKEN for a chosen code; TEMPORARILY_UNAVAILABLE when no free code was found. */
+  /** @throws INVALID when it would have ended already; CODE_TAKEN for a chosen code; TEMPORARILY_UNAVAILABLE when no free code was found. */
   async create(request: LinkRequest): Promise<Link> {
     return this.#announce(await this.#insert(request, (link) => this.#inserts.submit(link)));
   }
@@ -106,6 +108,10 @@ export class LinkManager {
 
   /** Insert first; the unique constraint decides, and a collision draws a new code. */
   async #insert(request: LinkRequest, insert: (link: NewLink) => Promise<Link | undefined>): Promise<Link> {
+    // Here and not before, so that a create that is repeated with its Idempotency-Key may have ended meanwhile.
+    if (request.expiresAt !== null && request.expiresAt.getTime() <= this.#options.clock()) {
+      throw invalid("expiresAt", "must be in the future");
+    }
     if (request.code !== undefined) {
       const link = await insert({ ...request, code: request.code, chosen: true });
       if (link !== undefined) return link;
@@ -119,7 +125,7 @@ export class LinkManager {
       const link = await insert({ ...request, code: codes.next(), chosen: false });
       if (link !== undefined) return link;
       onCollision();
-      if (attempt % COLLISIONS_BEFORE_GROWTH === 0) codes.grow(length);
+      if (attempt % COLLISIONS_BEFORE_GROWTH === 0 || attempt === maxAttempts) codes.grow(length);
     }
     throw new AppError(
       "TEMPORARILY_UNAVAILABLE",

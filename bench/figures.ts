@@ -1,0 +1,121 @@
+// From samples to the figures of the page: medians and ranges over rounds, ratios within a round, goals met or missed.
+import type { Sample } from "./measure.ts";
+import type { SubjectName } from "./subjects.ts";
+
+export interface Figure {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** @throws RangeError without values */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  if (low === undefined || high === undefined) throw new RangeError("no values");
+  return (low + high) / 2;
+}
+
+/** Undefined when there is nothing to summarise. */
+export function figure(values: readonly (number | undefined)[]): Figure | undefined {
+  const known = values.filter((value) => value !== undefined);
+  if (known.length === 0) return undefined;
+  return { median: median(known), min: Math.min(...known), max: Math.max(...known) };
+}
+
+export function samplesOf(samples: readonly Sample[], name: SubjectName): readonly Sample[] {
+  return samples.filter((sample) => sample.subject === name);
+}
+
+/** A subject's rate as a part of another's, each round by itself: what the machine did to one, it did to the other. */
+export function ratio(samples: readonly Sample[], name: SubjectName, base: SubjectName): Figure | undefined {
+  const bases = new Map(samplesOf(samples, base).map((sample) => [sample.round, sample.perSecond]));
+  return figure(
+    samplesOf(samples, name).map((sample) => {
+      const perSecond = bases.get(sample.round);
+      return perSecond === undefined ? undefined : sample.perSecond / perSecond;
+    }),
+  );
+}
+
+export interface Results {
+  readonly samples: readonly Sample[];
+  readonly firstStartsMs: readonly number[];
+}
+
+/** The goal of every figure that has one; the median is judged. */
+export interface Goal {
+  readonly what: string;
+  readonly wanted: string;
+  readonly seen: Figure | undefined;
+  readonly met: boolean | undefined;
+  readonly show: (value: number) => string;
+}
+
+export const BATCH_OF_NGINX = 0.25;
+export const ASYNC_OF_NGINX = 0.45;
+const CREATES_PER_SECOND = 5_000;
+const RESIDENT_MEGABYTES = 200;
+const FIRST_START_SECONDS = 3;
+const LATER_START_SECONDS = 1.5;
+
+export function judgeGoals({ samples, firstStartsMs }: Results): Goal[] {
+  const hops = samples.flatMap((sample) => sample.hop ?? []);
+  const resident = samplesOf(samples, "batch").map(
+    ({ hop }) => hop?.residentBytes && hop.residentBytes / 1e6,
+  );
+  const later = hops.map((hop) => toSeconds(hop.readyMs));
+  return [
+    atLeast("default (durable clicks), part of nginx", BATCH_OF_NGINX, ratio(samples, "batch", "nginx")),
+    atLeast("`HOP_CLICKS_ACK=async`, part of nginx", ASYNC_OF_NGINX, ratio(samples, "async", "nginx")),
+    atLeast(
+      "creates",
+      CREATES_PER_SECOND,
+      figure(samplesOf(samples, "creates").map((sample) => sample.perSecond)),
+      perSecond,
+    ),
+    atMost(
+      "memory of the hop process (VmRSS after a run)",
+      RESIDENT_MEGABYTES,
+      figure(resident),
+      decimals(0, " MB"),
+    ),
+    atMost(
+      "ready after a first start, data directory empty",
+      FIRST_START_SECONDS,
+      figure(firstStartsMs.map(toSeconds)),
+      decimals(2, " s"),
+    ),
+    atMost(
+      "ready after a later start, with the links and clicks",
+      LATER_START_SECONDS,
+      figure(later),
+      decimals(2, " s"),
+    ),
+  ];
+}
+
+function toSeconds(ms: number): number {
+  return ms / 1_000;
+}
+
+function decimals(digits: number, unit: string): Goal["show"] {
+  return (value) => `${value.toFixed(digits)}${unit}`;
+}
+
+function perSecond(value: number): string {
+  return `${Math.round(value).toLocaleString("en")}/s`;
+}
+
+function atLeast(
+  what: string,
+  goal: number,
+  seen: Figure | undefined,
+  show = (value: number) => value.toFixed(2),
+): Goal {
+  return { what, wanted: `≥ ${show(goal)}`, seen, met: seen && seen.median >= goal, show };
+}
+
+function atMost(what: string, goal: number, seen: Figure | undefined, show: Goal["show"]): Goal {
+  return { what, wanted: `≤ ${show(goal)}`, seen, met: seen && seen.median <= goal, show };
+}

@@ -1,0 +1,79 @@
+// Laws that every honest run obeys. A run that breaks one has measured something else.
+import type { Ledger } from "./hop.ts";
+import { CONNECTIONS, type WrkReport } from "./wrk.ts";
+
+export interface Law {
+  readonly name: "errors" | "Little" | "ledger" | "counts";
+  readonly holds: boolean;
+  /** A short clause: what was seen. */
+  readonly seen: string;
+}
+
+/** A client that used more of its core than this had requests waiting in itself, which no latency of its shows. */
+const CLIENT_SATURATED = 0.9;
+/** Clocks and the end of a run. */
+const MEAN_TOLERANCE = 1.02;
+const LEAST_IN_FLIGHT = 0.8;
+
+export function clientShare(report: WrkReport): number {
+  return report.cpuSeconds / report.seconds;
+}
+
+/** X·R: requests that were in flight on average (Little, 1961). */
+export function inFlight(report: WrkReport): number {
+  return (report.requests / report.seconds) * (report.latencyMs.mean / 1_000);
+}
+
+export function noErrors({ errors }: WrkReport): Law {
+  const seen = Object.entries(errors).filter(([, count]) => count > 0);
+  return {
+    name: "errors",
+    holds: seen.length === 0,
+    seen: seen.length === 0 ? "0" : seen.map(([kind, count]) => `${count} ${kind}`).join(", "),
+  };
+}
+
+/**
+ * Little's law for a closed loop: N = X·(R + Z), where Z is the time a connection waits in the client. X·R above N is
+ * impossible; X·R far below N means requests that never ended, unless the client was the one that was busy.
+ */
+export function littlesLaw(report: WrkReport): Law {
+  const requests = inFlight(report);
+  const enough = requests >= LEAST_IN_FLIGHT * CONNECTIONS || clientShare(report) >= CLIENT_SATURATED;
+  return {
+    name: "Little",
+    holds: enough && requests <= MEAN_TOLERANCE * CONNECTIONS,
+    seen: `${requests.toFixed(1)} of ${CONNECTIONS}`,
+  };
+}
+
+/** What hop counted is what wrk got, and the requests that were on their way when wrk hung up, at most one a connection. */
+export function countsAgree(counted: number, received: number, runs: number): Law {
+  const extra = counted - received;
+  return {
+    name: "counts",
+    holds: extra >= 0 && extra <= runs * CONNECTIONS,
+    seen: `${counted.toLocaleString("en")} = ${received.toLocaleString("en")} + ${extra}`,
+  };
+}
+
+/** Served = stored + dropped for a reason, and the ledger itself balances. */
+export function ledgerBalances(before: Ledger, after: Ledger, served: number): Law {
+  const stored = after.storedClicks - before.storedClicks;
+  const dropped = droppedClicks(after) - droppedClicks(before);
+  const sum =
+    dropped === 0 ? `${count(stored)} stored` : `${count(stored)} stored + ${count(dropped)} dropped`;
+  return {
+    name: "ledger",
+    holds: after.verdict === "balanced" && stored + dropped === served,
+    seen: `${after.verdict}: ${count(served)} served = ${sum}${after.reasons.map((reason) => `; ${reason}`).join("")}`,
+  };
+}
+
+export function droppedClicks(ledger: Ledger): number {
+  return Object.values(ledger.dropped).reduce((sum, clicks) => sum + clicks, 0);
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en");
+}

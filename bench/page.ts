@@ -1,0 +1,212 @@
+// docs/benchmarks.md, made from one run.
+import { type Figure, figure, type Goal, judgeGoals, ratio, samplesOf } from "./figures.ts";
+import { clientShare, inFlight, type Law } from "./laws.ts";
+import type { Sample } from "./measure.ts";
+import type { BenchResults } from "./run.ts";
+import { type Subject, SUBJECTS } from "./subjects.ts";
+import { CONNECTIONS } from "./wrk.ts";
+
+export interface PageOptions {
+  /** As it can be typed again. */
+  readonly command: string;
+  readonly seconds: number;
+  readonly repeats: number;
+  readonly links: number;
+}
+
+const NOTHING = "–";
+
+/** The tables alone: what the command prints. */
+export function resultsOf(results: BenchResults): string {
+  const measured = SUBJECTS.filter(({ name }) => samplesOf(results.samples, name).length > 0);
+  const missing = measured.some(({ name }) => name === "nginx")
+    ? []
+    : ["nginx was not measured in this run.", ""];
+  return [
+    ...table(
+      [
+        `one worker, ${CONNECTIONS} connections`,
+        "per second: median (range)",
+        "p50",
+        "p99",
+        "of nginx",
+        "of bare Bun.serve",
+        "CPU a request: server + Postgres",
+      ],
+      measured.map((subject) => subjectRow(subject, results.samples)),
+    ),
+    ...missing,
+    ...table(["goal", "wanted", "seen: median (range)", ""], judgeGoals(results).map(goalRow)),
+    ...laws(results.samples),
+  ].join("\n");
+}
+
+export function pageOf(results: BenchResults, options: PageOptions): string {
+  const { command, seconds, repeats, links } = options;
+  return `<!-- Made by \`hop bench\`: run it instead of editing this. -->
+
+# Benchmarks
+
+One run of \`${command}\` on ${results.finishedAt.toISOString().slice(0, 16).replace("T", " ")} UTC. Numbers compare
+within one run on one machine and nowhere else: look at the ratios.
+
+![Redirects a second, by server](benchmarks.svg)
+
+${resultsOf(results)}
+
+## Method
+
+Each of ${repeats} rounds starts every server afresh, one at a time and in an order that turns by one each round, warms
+it up for ${seconds} s and measures it for ${seconds} s with wrk: one thread, ${CONNECTIONS} keep-alive connections, no
+pipelining, four browsers' User-Agents. The warm-up asks for each of ${links.toLocaleString("en")} links in turn; the
+measurement draws them by Zipf's law (exponent 1). All servers get the same requests. hop runs as \`hop serve\` does, with
+its embedded Postgres, \`fsync\` on; its links are made through its API. The nginx is one process that answers everything
+with one \`return 302\`; the bare \`Bun.serve\` answers with hop's headers; neither looks anything up nor counts.
+Figures are medians over the rounds with their range; a ratio is taken within each round. After each run hop is
+stopped and \`hop ledger\` must balance: every redirect served is a click stored.
+
+## Limits
+
+- Client, server and Postgres share the same cores. Where wrk's CPU is near 100 % (see below) wrk is the limit, and
+  that server could do more; on this page that favours hop in its ratio to nginx and to the bare \`Bun.serve\`.
+- wrk is a closed loop: a slow answer delays the next question, so these latencies are those of a server under as much
+  load as ${CONNECTIONS} connections can make, not those of a visitor, and they hide stalls (coordinated omission).
+- The warm-up leaves every link in the process cache, the hit ratio is below. In production an entry is read again after
+  \`HOP_CACHE_TTL_MS\`, and links outnumber the cache.
+- Loopback has no network, and ${seconds} s show no checkpoint, no vacuum and no full disk.
+
+## Where
+
+${table(["", ""], [...results.surroundings]).join("\n")}
+## Every run
+
+${table(
+  [
+    "round",
+    "server",
+    "per second",
+    "p50",
+    "p99",
+    "max",
+    "in flight",
+    "CPU of wrk",
+    "cache hits",
+    "clicks a batch",
+    "dropped",
+    "memory",
+    "ready after",
+  ],
+  results.samples.map(runRow),
+).join("\n")}`;
+}
+
+function subjectRow({ name, title }: Subject, samples: readonly Sample[]): string[] {
+  const own = samplesOf(samples, name);
+  const middle = (value: (sample: Sample) => number | undefined, show: (value: number) => string) => {
+    const found = figure(own.map(value));
+    return found === undefined ? undefined : show(found.median);
+  };
+  const part = (base: "nginx" | "bun") =>
+    name === base || name === "creates"
+      ? NOTHING
+      : withRange(ratio(samples, name, base), (value) => value.toFixed(2));
+  const cpu = [
+    middle(
+      (sample) => sample.serverCpuUs,
+      (us) => `${us.toFixed(1)} µs`,
+    ),
+    middle(
+      (sample) => sample.hop?.databaseCpuUs,
+      (us) => `${us.toFixed(1)} µs`,
+    ),
+  ].filter((text) => text !== undefined);
+  return [
+    title,
+    withRange(figure(own.map((sample) => sample.perSecond)), whole),
+    middle((sample) => sample.report.latencyMs.p50, ms) ?? NOTHING,
+    middle((sample) => sample.report.latencyMs.p99, ms) ?? NOTHING,
+    part("nginx"),
+    part("bun"),
+    cpu.length === 0 ? NOTHING : cpu.join(" + "),
+  ];
+}
+
+function goalRow({ what, wanted, seen, met, show }: Goal): string[] {
+  return [what, wanted, withRange(seen, show), met === undefined ? "not judged" : met ? "met" : "**missed**"];
+}
+
+function runRow(sample: Sample): string[] {
+  const { round, subject, perSecond, report, hop } = sample;
+  return [
+    String(round),
+    subject,
+    whole(perSecond),
+    ms(report.latencyMs.p50),
+    ms(report.latencyMs.p99),
+    ms(report.latencyMs.max),
+    inFlight(report).toFixed(1),
+    percent(clientShare(report)),
+    maybe(hop?.hitRatio, percent),
+    maybe(hop?.clicksPerBatch, (clicks) => clicks.toFixed(1)),
+    maybe(hop?.droppedClicks, whole),
+    maybe(hop?.residentBytes, (bytes) => `${(bytes / 1e6).toFixed(0)} MB`),
+    maybe(hop?.readyMs, (time) => `${(time / 1_000).toFixed(2)} s`),
+  ];
+}
+
+const MEANINGS: Record<Law["name"], string> = {
+  errors: "no socket error, timeout or status above 399",
+  Little: `Little's law: X·R requests in flight are ${CONNECTIONS}, or fewer where wrk itself was the limit`,
+  counts: `hop counted what wrk received, and at most ${CONNECTIONS} more that wrk hung up on`,
+  ledger: "the ledger balances: served = stored + dropped for a reason",
+};
+
+/** How often each law held; every run that broke one, by name. */
+function laws(samples: readonly Sample[]): string[] {
+  const names: readonly Law["name"][] = ["errors", "Little", "counts", "ledger"];
+  const all = samples.flatMap((sample) => sample.laws.map((law) => ({ ...law, sample })));
+  const rows = names.flatMap((name) => {
+    const own = all.filter((law) => law.name === name);
+    if (own.length === 0) return [];
+    const broken = own.filter((law) => !law.holds);
+    const detail = broken
+      .map(({ sample, seen }) => `round ${sample.round} ${sample.subject}: ${seen}`)
+      .join("; ");
+    return [
+      [
+        MEANINGS[name],
+        `${own.length - broken.length} of ${own.length}`,
+        broken.length === 0 ? "holds" : `**broken** ${detail}`,
+      ],
+    ];
+  });
+  return table(["sanity law", "checks that held", ""], rows);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  return [tableLine(head), tableLine(head.map(() => "---")), ...rows.map(tableLine), ""];
+}
+
+function tableLine(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
+}
+
+function withRange(found: Figure | undefined, show: (value: number) => string): string {
+  return found === undefined ? NOTHING : `${show(found.median)} (${show(found.min)}–${show(found.max)})`;
+}
+
+function maybe(value: number | undefined, show: (value: number) => string): string {
+  return value === undefined ? NOTHING : show(value);
+}
+
+function whole(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(2)} ms`;
+}
+
+function percent(part: number): string {
+  return `${(part * 100).toFixed(0)} %`;
+}

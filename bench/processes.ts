@@ -1,0 +1,41 @@
+// What a process costs, read from /proc. Elsewhere than on Linux nothing is known, and the page says so.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/** USER_HZ, which Linux fixes at 100 for programs. */
+const TICKS_PER_SECOND = 100;
+
+/** CPU time of a process so far, in seconds; undefined when it cannot be known. */
+export async function cpuSeconds(pid: number): Promise<number | undefined> {
+  const stat = await read(`/proc/${pid}/stat`);
+  // The name in parentheses may itself contain spaces.
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+  if (fields === undefined) return undefined;
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** CPU time so far of the Postgres of a data directory: of its processes that are alive, in seconds. */
+export async function postgresCpuSeconds(dataDir: string): Promise<number | undefined> {
+  const pidFile = await read(join(dataDir, "postgres", "data", "postmaster.pid"));
+  const pid = Number(pidFile?.split("\n")[0]);
+  if (!Number.isSafeInteger(pid)) return undefined;
+  const children = await read(`/proc/${pid}/task/${pid}/children`);
+  if (children === undefined) return undefined;
+  const times = await Promise.all([pid, ...children.trim().split(" ").map(Number)].map(cpuSeconds));
+  return times.reduce<number>((sum, time) => sum + (time ?? 0), 0);
+}
+
+/** Memory that a process has in RAM (VmRSS), in bytes; undefined when it cannot be known. */
+export async function residentBytes(pid: number): Promise<number | undefined> {
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec((await read(`/proc/${pid}/status`)) ?? "")?.[1];
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1_024;
+}
+
+async function read(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    return undefined;
+  }
+}

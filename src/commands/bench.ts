@@ -1,0 +1,63 @@
+// hop bench: measures hop against nginx and a bare Bun.serve on this machine, in one run.
+import { type Command, InvalidArgumentError } from "commander";
+import { chartOf } from "../../bench/chart.ts";
+import { pageOf, resultsOf } from "../../bench/page.ts";
+import { runBench } from "../../bench/run.ts";
+import { SUBJECT_NAMES, type SubjectName } from "../../bench/subjects.ts";
+
+const DOCS = new URL("../../docs/", import.meta.url);
+
+interface Options {
+  readonly seconds: number;
+  readonly repeats: number;
+  readonly links: number;
+  readonly only?: readonly SubjectName[];
+  readonly write: boolean;
+}
+
+export function addBench(program: Command): void {
+  program
+    .command("bench")
+    .description("measure hop beside nginx and a bare Bun.serve; exit code 1 when a sanity law is broken")
+    .option("--seconds <number>", "of each warm-up and each measurement", positive, 5)
+    .option("--repeats <number>", "rounds; figures are medians over them", positive, 3)
+    .option("--links <number>", "links that are asked for", positive, 100_000)
+    .option("--only <list>", `some of ${SUBJECT_NAMES.join(",")}; nothing is written then`, parseNames)
+    .option("--no-write", "print the results, leave docs/benchmarks.md and its chart as they are")
+    .action(bench);
+}
+
+async function bench(
+  given: Omit<Options, "only"> & { readonly only?: readonly SubjectName[] },
+): Promise<void> {
+  const options = { ...given, only: given.only ?? SUBJECT_NAMES };
+  const interrupted = new AbortController();
+  const interrupt = () => interrupted.abort(new Error("interrupted; all that was started has ended"));
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, interrupt);
+  const results = await runBench({
+    ...options,
+    only: options.only ?? SUBJECT_NAMES,
+    signal: interrupted.signal,
+    say: (line) => console.error(line),
+  });
+  console.log(resultsOf(results));
+  if (options.write && options.only === undefined) {
+    const command = ["npm run bench --", ...process.argv.slice(3)].join(" ").replace(/ --$/, "");
+    await Bun.write(new URL("benchmarks.svg", DOCS), chartOf(results));
+    await Bun.write(new URL("benchmarks.md", DOCS), pageOf(results, { ...options, command }));
+  }
+  if (results.samples.some(({ laws }) => laws.some((law) => !law.holds))) process.exitCode = 1;
+}
+
+function positive(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError("It is a whole number from 1.");
+  return Number(text);
+}
+
+function parseNames(text: string): readonly SubjectName[] {
+  return text.split(",").map((name) => {
+    const known = SUBJECT_NAMES.find((subject) => subject === name);
+    if (known === undefined) throw new InvalidArgumentError(`Choose from ${SUBJECT_NAMES.join(",")}.`);
+    return known;
+  });
+}
