@@ -100,12 +100,19 @@ COMMENT ON COLUMN producers.dropped IS 'clicks given up, by reason';
 
 -- The click ledger: a batch counts once, however often it is sent.
 CREATE TABLE click_batches (
+  id bigint GENERATED ALWAYS AS IDENTITY,
   producer uuid NOT NULL,
   seq bigint NOT NULL CHECK (seq > 0),
   clicks integer NOT NULL CHECK (clicks > 0),
+  first_at timestamptz NOT NULL,
+  last_at timestamptz NOT NULL,
   stored_at timestamptz NOT NULL DEFAULT now(),
+  rolled_up boolean NOT NULL DEFAULT false,
   PRIMARY KEY (producer, seq)
 );
+COMMENT ON COLUMN click_batches.first_at IS 'with last_at: which partitions hold its clicks';
+COMMENT ON COLUMN click_batches.rolled_up IS 'its clicks are in link_hours';
+CREATE INDEX click_batches_tail_idx ON click_batches (id) WHERE NOT rolled_up;
 
 -- No address is kept. visitor is a hash whose salt is deleted after two days (see visitor_salts).
 CREATE TABLE clicks (
@@ -118,12 +125,16 @@ CREATE TABLE clicks (
   os text NOT NULL,
   device text NOT NULL,
   language text NOT NULL,
-  bot boolean NOT NULL
+  bot boolean NOT NULL,
+  batch bigint NOT NULL
 ) PARTITION BY RANGE (at);
+COMMENT ON COLUMN clicks.batch IS 'click_batches.id';
 CREATE INDEX clicks_link_at_idx ON clicks (link_id, at);
+CREATE INDEX clicks_batch_idx ON clicks (batch);
 CREATE TABLE clicks_other PARTITION OF clicks DEFAULT;
 COMMENT ON TABLE clicks_other IS 'clicks of days that have no partition: late ones, or when creating ahead failed';
 
+-- Totals. They follow the clicks in sets, about a second behind: see docs/decisions/.
 CREATE TABLE link_hours (
   link_id bigint NOT NULL,
   hour timestamptz NOT NULL,

@@ -2,6 +2,7 @@
 import { BatchSender } from "./clicks/batch-sender.ts";
 import { ClickObserver } from "./clicks/observer.ts";
 import { BatchRecorder, type ClickRecorder, InlineRecorder } from "./clicks/recorder.ts";
+import { RollupKeeper } from "./clicks/rollup.ts";
 import { SaltKeeper } from "./clicks/salt-keeper.ts";
 import { CountryReader, UserAgentReader } from "./clicks/visitor.ts";
 import type { Config } from "./config.ts";
@@ -33,6 +34,7 @@ import { PostgresLinkStore } from "./storage/postgres/links.ts";
 import { LinkListener } from "./storage/postgres/listener.ts";
 import { migrate } from "./storage/postgres/migrate.ts";
 import { createPartitions } from "./storage/postgres/partitions.ts";
+import { PostgresRollup } from "./storage/postgres/rollup.ts";
 import { PostgresSaltStore } from "./storage/postgres/salts.ts";
 
 /** A running server. */
@@ -75,7 +77,13 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   let baseUrl = config.baseUrl ?? "";
   const clock = systemClock;
   const onBug = (error: unknown, requestId: string) => log.error({ err: error, requestId }, "request failed");
-  const links = createLinkManager(config, storage, instruments, invalidate);
+  const rollup = new RollupKeeper({
+    rollup: new PostgresRollup(storage.sql),
+    everyMs: config.rollupIntervalMs,
+    onError: (error) => log.warn({ err: error }, "totals could not be brought up to date; trying again"),
+  });
+  started.defer(() => rollup.close());
+  const links = createLinkManager(config, storage, instruments, invalidate, rollup);
   const endpoints = [
     ...linkEndpoints({ links, clock, baseUrl: () => baseUrl }),
     ...statsEndpoints({ links, clicks: new PostgresClickReader(storage.sql), clock }),
@@ -232,17 +240,20 @@ function createLinkManager(
   storage: Storage,
   instruments: Instruments,
   invalidate: (code: string) => void,
+  rollup: RollupKeeper,
 ): LinkManager {
   return new LinkManager({
     store: new PostgresLinkStore(storage.sql),
     idempotency: new PostgresIdempotencyStore(storage.sql),
     codes: new CodeGenerator(config.codeAlphabet, config.codeLength),
+    clock: systemClock,
     maxAttempts: config.codeAttempts,
     maxBatch: config.createBatchMax,
     maxQueued: config.createQueueMax,
     onCollision: () => instruments.codeCollisions.inc(),
     onCreated: () => instruments.linksCreated.inc(),
     onChanged: invalidate,
+    freshenClicks: () => rollup.freshen(),
   });
 }
 

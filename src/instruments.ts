@@ -2,7 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { DROP_REASONS } from "./clicks/ports.ts";
 import { REDIRECT_OUTCOMES } from "./http/redirect.ts";
-import { FastCounter, histogram, LATENCY_BUCKETS, SIZE_BUCKETS } from "./lib/metrics.ts";
+import { FastCounter, FastHistogram, LATENCY_BUCKETS, SIZE_BUCKETS } from "./lib/metrics.ts";
 
 export type Instruments = ReturnType<typeof createInstruments>;
 
@@ -15,6 +15,8 @@ export function createInstruments(version: string) {
     labelNames: ["version"],
     registers: [registry],
   }).set({ version }, 1);
+  const histogram = (name: string, help: string, buckets: readonly number[]) =>
+    new FastHistogram({ name, help, buckets, registry });
   const plain = (name: string, help: string) => new Counter({ name, help, registers: [registry] });
   return {
     registry,
@@ -29,7 +31,6 @@ export function createInstruments(version: string) {
       "hop_redirect_seconds",
       "Time from a request to its redirect",
       LATENCY_BUCKETS,
-      registry,
     ),
     linksCreated: plain("hop_links_created_total", "Links made"),
     codeCollisions: plain("hop_code_collisions_total", "Generated codes that were taken already"),
@@ -45,7 +46,6 @@ export function createInstruments(version: string) {
       "hop_invalidation_seconds",
       "Time from a link's change in Postgres to this process forgetting the old one",
       LATENCY_BUCKETS,
-      registry,
     ),
     listening: new Gauge({
       name: "hop_invalidation_listening",
@@ -59,12 +59,7 @@ export function createInstruments(version: string) {
       values: ["recorded", "stored", ...DROP_REASONS.map((reason) => `dropped_${reason}` as const)],
       registry,
     }),
-    clickBatchSize: histogram(
-      "hop_click_batch_size",
-      "Clicks stored in one transaction",
-      SIZE_BUCKETS,
-      registry,
-    ),
+    clickBatchSize: histogram("hop_click_batch_size", "Clicks stored in one transaction", SIZE_BUCKETS),
     clickRetries: plain("hop_click_retries_total", "Attempts to store a batch that failed and were repeated"),
     httpRequests: new Counter({
       name: "hop_http_requests_total",
@@ -72,6 +67,6 @@ export function createInstruments(version: string) {
       labelNames: ["route", "method", "status"],
       registers: [registry],
     }),
-    httpSeconds: histogram("hop_http_request_seconds", "Time of API requests", LATENCY_BUCKETS, registry),
+    httpSeconds: histogram("hop_http_request_seconds", "Time of API requests", LATENCY_BUCKETS),
   };
 }

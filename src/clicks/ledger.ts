@@ -26,6 +26,8 @@ export interface LedgerFacts {
   readonly storedClicks: number;
   /** Sum over link_hours. */
   readonly totalledClicks: number;
+  /** Clicks of batches that are not in the totals yet. */
+  readonly tailClicks: number;
 }
 
 export type Verdict = "balanced" | "unbalanced" | "undecided";
@@ -73,13 +75,16 @@ function missingBatches(producer: ProducerFacts): string[] {
 
 function disagreements(facts: LedgerFacts): string[] {
   const reasons: string[] = [];
-  const { batchClicks, storedClicks, totalledClicks } = facts;
+  const { batchClicks, storedClicks, totalledClicks, tailClicks } = facts;
   if (storedClicks < batchClicks)
     reasons.push(`${batchClicks - storedClicks} clicks of confirmed batches are not stored`);
   if (storedClicks > batchClicks)
     reasons.push(`${storedClicks - batchClicks} clicks are stored more often than they were recorded`);
-  if (totalledClicks !== batchClicks)
-    reasons.push(`totals count ${totalledClicks} clicks, batches ${batchClicks}`);
+  if (totalledClicks + tailClicks !== batchClicks) {
+    reasons.push(
+      `totals count ${totalledClicks} clicks and ${tailClicks} are on their way, batches count ${batchClicks}`,
+    );
+  }
   return reasons;
 }
 

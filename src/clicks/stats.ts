@@ -52,15 +52,18 @@ export interface StatsRequest {
 /** Buckets in one answer. 2,208 hours are three months, which is more than a chart can show. */
 export const MAX_BUCKETS = 2_208;
 const TOP_LIMIT = 20;
+/** The latest end of a range: Postgres reads no year of five digits in ISO 8601. */
+const LAST_MS = Date.UTC(9999, 11, 31);
 const DEFAULT_RANGE: Record<Interval, number> = { hour: 48, day: 30, month: 12 };
 
 /**
  * Widens the range to whole buckets; without `from` it is the last 48 hours, 30 days or 12 months before `to`.
- * @throws INVALID when the range is empty or has more than MAX_BUCKETS buckets.
+ * @throws INVALID when the range is empty, has more than MAX_BUCKETS buckets or ends with the year 9999.
  */
 export function planStats(request: StatsRequest, nowMs: number): StatsQuery {
   const { interval } = request;
   const toMs = endOfBucket(request.to?.getTime() ?? nowMs, interval, request.to !== undefined);
+  if (toMs > LAST_MS) throw invalid("to", "is too far in the future");
   const fromMs =
     request.from === undefined
       ? addBuckets(toMs, interval, -DEFAULT_RANGE[interval])

@@ -45,6 +45,7 @@ function table(report: LedgerReport): string {
     row("clicks in confirmed batches", report.batchClicks),
     row("clicks stored", report.storedClicks),
     row("clicks in hourly totals", report.totalledClicks),
+    row("clicks on their way to the totals", report.tailClicks),
     ...Object.entries(report.dropped).map(([reason, clicks]) => row(`dropped: ${reason}`, clicks)),
     row("producers", report.producers.length),
     row(

@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import type { Authenticator } from "../keys/authenticate.ts";
 import { AppError } from "../lib/errors.ts";
+import { isCode } from "../links/code.ts";
 import { type BodyBounds, readJson } from "./body.ts";
 import { docsRoutes } from "./docs.ts";
 import { type Endpoint, parse } from "./endpoint.ts";
@@ -73,9 +74,9 @@ function mount(app: App, endpoint: Endpoint, { authenticator, bodyBounds }: AppO
   app.on(endpoint.method, endpoint.path, async (c) => {
     const request = c.req.raw;
     const key = await authenticator.check(request.headers.get("authorization"), endpoint.scope);
+    const code = readCode(c.req.param("code"));
     const query = parse(endpoint.query ?? NO_QUERY, readQuery(c.req.queries()));
     const body = endpoint.body && parse(endpoint.body, await readJson(request, bodyBounds));
-    const code = c.req.param("code") ?? "";
     const answer = await endpoint.handle({ code, query, body, headers: request.headers, key });
     if (answer.body === undefined) return new Response(null, { status: answer.status });
     return Response.json(answer.body, {
@@ -83,6 +84,12 @@ function mount(app: App, endpoint: Endpoint, { authenticator, bodyBounds }: AppO
       headers: { "Cache-Control": "no-store", ...answer.headers },
     });
   });
+}
+
+/** What cannot be a code belongs to no link; Postgres could not even be asked about NUL. */
+function readCode(text = ""): string {
+  if (text === "" || isCode(text)) return text;
+  throw new AppError("LINK_NOT_FOUND", "There is no link with this code.");
 }
 
 const NO_QUERY = z.strictObject({});

@@ -48,6 +48,12 @@ async function readBytes(request: Request, { maxBytes, timeoutMs }: BodyBounds):
     return await withDeadline(collect(), timeoutMs, "reading the body");
   } catch (error) {
     reader.cancel().catch(() => undefined);
+    // AbortError: the client went away, or its chunks were no chunks and Bun hung up.
+    if (error instanceof DOMException && error.name === "AbortError") {
+      throw new AppError("REQUEST_TIMEOUT", "The body did not arrive: the connection ended.", {
+        cause: error,
+      });
+    }
     if (!(error instanceof DeadlineError)) throw error;
     throw new AppError("REQUEST_TIMEOUT", `The body did not arrive within ${timeoutMs / 1000} seconds.`);
   }

@@ -52,8 +52,6 @@ export function linkEndpoints({ links, clock, baseUrl }: LinkEndpointOptions): E
       answer: { status: 201, description: "The link was made and survives a crash.", schema: linkAnswer },
       errors: ["CODE_TAKEN", "IDEMPOTENCY_MISMATCH"],
       handle: async ({ body, headers, key }) => {
-        if (body.expiresAt !== null && body.expiresAt.getTime() <= clock())
-          throw invalid("expiresAt", "must be in the future");
         const request: LinkRequest = { ...body, code: body.code };
         const header = headers.get("idempotency-key");
         const link =

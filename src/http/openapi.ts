@@ -71,6 +71,7 @@ function operation(endpoint: Endpoint, components: Json): Json {
   const { answer } = endpoint;
   return {
     operationId: endpoint.operationId,
+    tags: [endpoint.scope.split(":")[0]],
     summary: endpoint.summary,
     description: `${endpoint.description}\n\nNeeds the scope \`${endpoint.scope}\`.`,
     ...(parameters.length > 0 && { parameters }),

@@ -34,11 +34,14 @@ const tags = z
 
 const DATE_HINT = "must be a date and time with a zone, as in 2030-01-31T12:00:00Z";
 
+/** Where four-digit years end; in UTC, because an offset can lead out of them. */
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
 /** Four-digit years: what both ISO 8601 and Postgres can hold. */
 const dateTime = z
   .string(DATE_HINT)
   .pipe(z.iso.datetime({ offset: true, error: DATE_HINT }))
-  .refine((text) => text >= "1970" && !Number.isNaN(Date.parse(text)), DATE_HINT)
+  .refine((text) => text >= "1970" && Date.parse(text) <= LAST_MS, DATE_HINT)
   .meta({ format: "date-time", examples: ["2030-01-31T12:00:00Z"] });
 
 const instant = dateTime.transform((text) => new Date(text));

@@ -40,7 +40,7 @@ export function listen(options: ServerOptions): Listener {
       const path = pathOf(request.url);
       const isPreview = path.endsWith("+");
       const code = isPreview ? path.slice(0, -1) : path;
-      if (!isCode(code) || isReserved(code)) return app.fetch(request, { requestId });
+      if (!isCode(code) || isReserved(code)) return app.fetch(withOrigin(request), { requestId });
       if (request.method !== "GET" && request.method !== "HEAD") return methodNotAllowed(request, requestId);
       if (isPreview) return preview(request, code, requestId);
       const peer = server.requestIP(request)?.address ?? "";
@@ -76,9 +76,14 @@ export function listenAdmin(options: {
 
 /** Between the first slash after the host and the query. `new URL` would cost 1 µs and decode what must not be decoded. */
 function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3) + 1;
+  const start = url.startsWith("/") ? 1 : url.indexOf("/", url.indexOf("://") + 3) + 1;
   const query = url.indexOf("?", start);
   return query === -1 ? url.slice(start) : url.slice(start, query);
+}
+
+/** HTTP/1.0 needs no Host, and probes of load balancers send none: then the URL is a bare path, which the app cannot read. */
+function withOrigin(request: Request): Request {
+  return request.url.startsWith("/") ? new Request(`http://localhost${request.url}`, request) : request;
 }
 
 /** Unique in time and between processes: a random start, then a count. */

@@ -1,6 +1,7 @@
 // What an owner does with links: create, read, change, delete, list.
+import type { Clock } from "../lib/clock.ts";
 import { Coalescer } from "../lib/coalescer.ts";
-import { AppError } from "../lib/errors.ts";
+import { AppError, invalid } from "../lib/errors.ts";
 import type { CodeGenerator } from "./code.ts";
 import type { Link } from "./link.ts";
 import type {
@@ -19,6 +20,7 @@ export interface LinkManagerOptions {
   readonly store: LinkStore;
   readonly idempotency: IdempotencyStore;
   readonly codes: CodeGenerator;
+  readonly clock: Clock;
   /** Draws of a generated code before giving up. */
   readonly maxAttempts: number;
   readonly maxBatch: number;
@@ -27,9 +29,11 @@ export interface LinkManagerOptions {
   readonly onCreated: () => void;
   /** This process changed the link of this code; its own cache need not wait for the message. */
   readonly onChanged: (code: string) => void;
+  /** Brings the click totals up to date before they are read. */
+  readonly freshenClicks: () => Promise<void>;
 }
 
-/** Collisions of one create after which the code space counts as full and codes grow by a character. */
+/** Collisions of one create after which, at the latest, the code space counts as full and codes grow by a character. */
 const COLLISIONS_BEFORE_GROWTH = 3;
 
 export class LinkManager {
@@ -45,7 +49,7 @@ export class LinkManager {
     });
   }
 
-  /** @throws CODE_TAKEN for a chosen code; TEMPORARILY_UNAVAILABLE when no free code was found. */
+  /** @throws INVALID when it would have ended already; CODE_TAKEN for a chosen code; TEMPORARILY_UNAVAILABLE when no free code was found. */
   async create(request: LinkRequest): Promise<Link> {
     return this.#announce(await this.#insert(request, (link) => this.#inserts.submit(link)));
   }
@@ -66,6 +70,7 @@ export class LinkManager {
 
   /** @throws LINK_NOT_FOUND, LINK_GONE */
   async get(code: string): Promise<Link> {
+    await this.#options.freshenClicks();
     const link = await this.#options.store.find(code);
     if (link === undefined) throw notFound(code);
     if (link.deletedAt !== null) throw gone(code);
@@ -74,17 +79,20 @@ export class LinkManager {
 
   /** Deleted links too: their history stays. @throws LINK_NOT_FOUND */
   async getWithHistory(code: string): Promise<Link> {
+    await this.#options.freshenClicks();
     const link = await this.#options.store.find(code);
     if (link === undefined) throw notFound(code);
     return link;
   }
 
   async list(query: LinkQuery): Promise<readonly Link[]> {
+    await this.#options.freshenClicks();
     return this.#options.store.list(query);
   }
 
   /** @throws LINK_NOT_FOUND, LINK_GONE */
   async change(code: string, change: LinkChange): Promise<Link> {
+    await this.#options.freshenClicks();
     const link = await this.#options.store.update(code, change);
     if (link === undefined) return this.get(code);
     this.#options.onChanged(code);
@@ -100,6 +108,10 @@ export class LinkManager {
 
   /** Insert first; the unique constraint decides, and a collision draws a new code. */
   async #insert(request: LinkRequest, insert: (link: NewLink) => Promise<Link | undefined>): Promise<Link> {
+    // Here and not before, so that a create that is repeated with its Idempotency-Key may have ended meanwhile.
+    if (request.expiresAt !== null && request.expiresAt.getTime() <= this.#options.clock()) {
+      throw invalid("expiresAt", "must be in the future");
+    }
     if (request.code !== undefined) {
       const link = await insert({ ...request, code: request.code, chosen: true });
       if (link !== undefined) return link;
@@ -113,7 +125,7 @@ export class LinkManager {
       const link = await insert({ ...request, code: codes.next(), chosen: false });
       if (link !== undefined) return link;
       onCollision();
-      if (attempt % COLLISIONS_BEFORE_GROWTH === 0) codes.grow(length);
+      if (attempt % COLLISIONS_BEFORE_GROWTH === 0 || attempt === maxAttempts) codes.grow(length);
     }
     throw new AppError(
       "TEMPORARILY_UNAVAILABLE",

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import postgres from "postgres";
 import { z } from "zod";
 import { openEmbeddedPostgres, type EmbeddedPostgres } from "../../src/storage/embedded.ts";
+import { waitFor } from "./wait-for.ts";
 
 type Connection = EmbeddedPostgres["connection"];
 
@@ -22,21 +23,6 @@ export interface Opener {
   readonly logs: readonly string[];
   close(): Promise<void>;
   kill(): Promise<void>;
-}
-
-/** Polls until the condition holds; fails loudly when it does not in time. */
-export async function until<T>(
-  what: string,
-  condition: () => T | Promise<T>,
-  timeoutMs = 20_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  while (Date.now() < deadline) {
-    const answer = await condition();
-    if (answer) return answer;
-    await Bun.sleep(10);
-  }
-  throw new Error(`not in ${timeoutMs} ms: ${what}`);
 }
 
 export async function query(connection: Connection, text: string): Promise<unknown[][]> {
@@ -79,7 +65,7 @@ export async function serverPid(dataDir: string): Promise<number | undefined> {
 /** Kills and waits until the process is gone. */
 export async function kill(pid: number, signal: NodeJS.Signals): Promise<void> {
   process.kill(pid, signal);
-  await until(`process ${pid} to be gone`, () => !isAlive(pid));
+  await waitFor(`process ${pid} to be gone`, () => !isAlive(pid));
 }
 
 /** Everything one test makes; `clear` undoes it. */

@@ -4,16 +4,8 @@ import { chown, lstat, mkdir, readdir, readFile, realpath, rm, stat, writeFile }
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import {
-  commandLine,
-  kill,
-  modeOf,
-  query,
-  refusalOf,
-  serverPid,
-  Stage,
-  until,
-} from "../helpers/embedded-stage.ts";
+import { commandLine, kill, modeOf, query, refusalOf, serverPid, Stage } from "../helpers/embedded-stage.ts";
+import { waitFor } from "../helpers/wait-for.ts";
 
 setDefaultTimeout(60_000);
 
@@ -136,10 +128,10 @@ test("after a kill -9 of the server every attached process has it back on the sa
   const killed = await serverPid(dataDir);
   if (killed === undefined) throw new Error("no server");
   process.kill(killed, "SIGKILL");
-  await until("a new server", async () => ![undefined, killed].includes(await serverPid(dataDir)));
-  await until("the answer", () => answers(mine.connection));
+  await waitFor("a new server", async () => ![undefined, killed].includes(await serverPid(dataDir)));
+  await waitFor("the answer", () => answers(mine.connection));
   expect(await query(mine.connection, "SELECT answer FROM kept")).toEqual([[42]]);
-  await until("all three to be attached", async () => {
+  await waitFor("all three to be attached", async () => {
     const [row] = await query(
       mine.connection,
       "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted",
@@ -161,7 +153,7 @@ test("closing while the server is coming back leaves no server behind", async ()
     if (pid === undefined) throw new Error("no server");
     stage.logs.length = 0;
     process.kill(pid, "SIGKILL");
-    await until(moment, () => stage.logs.some((line) => line.includes(moment)));
+    await waitFor(moment, () => stage.logs.some((line) => line.includes(moment)));
     await mine.close();
     expect(await serverPid(dataDir)).toBeUndefined();
   }
@@ -182,7 +174,7 @@ test("a socket file that vanishes while hop runs is made again", async () => {
   const dataDir = await stage.dataDir();
   const { connection } = await stage.open(dataDir);
   await rm(connection.path);
-  await until("the answer", () => answers(connection));
+  await waitFor("the answer", () => answers(connection));
 });
 
 test("a process that got the pid of a dead server is left alone", async () => {
@@ -245,7 +237,7 @@ test("what a dead attempt left is removed, also where it lay elsewhere", async (
 test("a process killed while it makes the cluster leaves nothing in the way of the next", async () => {
   const dataDir = await stage.dataDir();
   const opening = stage.spawn(dataDir).catch(() => undefined);
-  await until("initdb at work", async () => (await traces(dataDir)).some((name) => name.includes(".new-")));
+  await waitFor("initdb at work", async () => (await traces(dataDir)).some((name) => name.includes(".new-")));
   await stage.killOpeners();
   await opening;
   const database = await stage.open(dataDir);

@@ -15,7 +15,8 @@ export class PostgresClickReader implements ClickReader {
     return asking(() =>
       this.#sql.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY", async (sql) => {
         const [moment] = await sql<{ asOfMs: number }[]>`
-          SELECT (extract(epoch FROM now()) * 1000)::bigint AS "asOfMs"`;
+          SELECT (extract(epoch FROM coalesce(min(stored_at), now())) * 1000)::bigint AS "asOfMs"
+          FROM click_batches WHERE NOT rolled_up`;
         const totals = await readTotals(sql, linkId, query);
         const visitors = await readVisitors(sql, linkId, query);
         const uniqueByBucket = new Map(visitors.map((row) => [row.startMs, row.unique]));
@@ -33,15 +34,19 @@ export class PostgresClickReader implements ClickReader {
     return asking(() =>
       this.#sql.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY", async (sql) => {
         await sql`SET LOCAL statement_timeout = 0`;
-        const [counts] = await sql<{ batchClicks: number; storedClicks: number; totalledClicks: number }[]>`
+        const [counts] = await sql<
+          { batchClicks: number; storedClicks: number; totalledClicks: number; tailClicks: number }[]
+        >`
           SELECT (SELECT coalesce(sum(clicks), 0)::bigint FROM click_batches) AS "batchClicks",
             (SELECT count(*) FROM clicks) AS "storedClicks",
-            (SELECT coalesce(sum(clicks), 0)::bigint FROM link_hours) AS "totalledClicks"`;
+            (SELECT coalesce(sum(clicks), 0)::bigint FROM link_hours) AS "totalledClicks",
+            (SELECT coalesce(sum(clicks), 0)::bigint FROM click_batches WHERE NOT rolled_up) AS "tailClicks"`;
         return {
           producers: await readProducers(sql),
           batchClicks: counts?.batchClicks ?? 0,
           storedClicks: counts?.storedClicks ?? 0,
           totalledClicks: counts?.totalledClicks ?? 0,
+          tailClicks: counts?.tailClicks ?? 0,
         };
       }),
     );

@@ -25,50 +25,37 @@ export class PostgresClickStore implements ClickStore {
     );
   }
 
-  /**
-   * The ledger row comes first and decides: only if (producer, seq) is new do its clicks and totals count. Totals are
-   * updated in the order of their keys, so that two processes cannot deadlock.
-   */
+  /** The ledger row comes first and decides: only if (producer, seq) is new are its clicks inserted. */
   async storeBatch({ producer, seq, clicks }: ClickBatch): Promise<void> {
+    const times = clicks.map((click) => click.atMs);
     await asking(
       () => this.#sql`
         WITH batch AS (
-          INSERT INTO click_batches (producer, seq, clicks) VALUES (${producer}, ${seq}, ${clicks.length})
-          ON CONFLICT DO NOTHING RETURNING seq
-        ), incoming AS MATERIALIZED (
-          SELECT r.link_id, to_timestamp(r.at_ms / 1000.0) AS at, r.visitor, r.country, r.referrer, r.browser, r.os,
-            r.device, r.language, r.bot
-          FROM batch, unnest(
-            ${column(clicks, (click) => click.linkId)}::text::bigint[],
-            ${column(clicks, (click) => click.atMs)}::text::bigint[],
-            ${column(clicks, (click) => click.visitor)}::text::bigint[],
-            ${column(clicks, (click) => quoteElement(click.country))}::text::text[],
-            ${column(clicks, (click) => quoteElement(click.referrer))}::text::text[],
-            ${column(clicks, (click) => quoteElement(click.browser))}::text::text[],
-            ${column(clicks, (click) => quoteElement(click.os))}::text::text[],
-            ${column(clicks, (click) => quoteElement(click.device))}::text::text[],
-            ${column(clicks, (click) => quoteElement(click.language))}::text::text[],
-            ${column(clicks, (click) => (click.bot ? "t" : "f"))}::text::boolean[]
-          ) AS r(link_id, at_ms, visitor, country, referrer, browser, os, device, language, bot)
-        ), stored AS (
-          INSERT INTO clicks (link_id, at, visitor, country, referrer, browser, os, device, language, bot)
-          SELECT * FROM incoming
+          INSERT INTO click_batches (producer, seq, clicks, first_at, last_at)
+          VALUES (${producer}, ${seq}, ${clicks.length}, to_timestamp(${Math.min(...times)}::float8 / 1000),
+            to_timestamp(${Math.max(...times)}::float8 / 1000))
+          ON CONFLICT (producer, seq) DO NOTHING RETURNING id
         )
-        INSERT INTO link_hours (link_id, hour, clicks, bots)
-        SELECT link_id, date_trunc('hour', at, 'UTC'), count(*), count(*) FILTER (WHERE bot)
-        FROM incoming GROUP BY 1, 2 ORDER BY 1, 2
-        ON CONFLICT (link_id, hour)
-        DO UPDATE SET clicks = link_hours.clicks + excluded.clicks, bots = link_hours.bots + excluded.bots`,
+        INSERT INTO clicks (link_id, at, visitor, country, referrer, browser, os, device, language, bot, batch)
+        SELECT c.link_id, to_timestamp(c.at_ms / 1000), c.visitor, c.country, c.referrer, c.browser, c.os, c.device,
+          c.language, c.bot, batch.id
+        FROM batch, unnest(
+          ${column(clicks, (click) => click.linkId)}::text::bigint[],
+          ${column(clicks, (click) => click.atMs)}::text::float8[],
+          ${column(clicks, (click) => click.visitor)}::text::bigint[],
+          ${column(clicks, (click) => quoteElement(click.country))}::text::text[],
+          ${column(clicks, (click) => quoteElement(click.referrer))}::text::text[],
+          ${column(clicks, (click) => quoteElement(click.browser))}::text::text[],
+          ${column(clicks, (click) => quoteElement(click.os))}::text::text[],
+          ${column(clicks, (click) => quoteElement(click.device))}::text::text[],
+          ${column(clicks, (click) => quoteElement(click.language))}::text::text[],
+          ${column(clicks, (click) => (click.bot ? "t" : "f"))}::text::boolean[]
+        ) AS c(link_id, at_ms, visitor, country, referrer, browser, os, device, language, bot)`,
     );
   }
 }
 
 /** A Postgres array literal. Ten of these as text cost less than ten typed arrays in the client library. */
 function column(clicks: readonly Click[], value: (click: Click) => string | number): string {
-  let literal = "{";
-  for (const click of clicks) {
-    if (literal.length > 1) literal += ",";
-    literal += value(click);
-  }
-  return `${literal}}`;
+  return `{${clicks.map(value).join(",")}}`;
 }

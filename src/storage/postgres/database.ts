@@ -105,7 +105,8 @@ export function textArray(values: readonly string[]): string {
   return `{${values.map(quoteElement).join(",")}}`;
 }
 
-/** An element of an array literal. */
+/** An element of an array literal. Almost nothing needs escaping, and `includes` is ten times faster than a pattern. */
 export function quoteElement(text: string): string {
-  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+  const escaped = text.includes('"') || text.includes("\\") ? text.replace(/["\\]/g, "\\$&") : text;
+  return `"${escaped}"`;
 }

@@ -1,0 +1,35 @@
+// The implementations in Postgres keep every contract.
+import { afterAll, beforeAll } from "bun:test";
+import { PostgresClickReader } from "../../src/storage/postgres/click-reader.ts";
+import { PostgresClickStore } from "../../src/storage/postgres/clicks.ts";
+import { PostgresIdempotencyStore } from "../../src/storage/postgres/idempotency.ts";
+import { PostgresKeyStore } from "../../src/storage/postgres/keys.ts";
+import { PostgresLinkStore } from "../../src/storage/postgres/links.ts";
+import { migrate } from "../../src/storage/postgres/migrate.ts";
+import { PostgresRollup } from "../../src/storage/postgres/rollup.ts";
+import { PostgresSaltStore } from "../../src/storage/postgres/salts.ts";
+import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
+import { describeContracts } from "./all-contracts.ts";
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await migrate(database.sql);
+});
+
+afterAll(() => database.drop());
+
+describeContracts("Postgres", async () => {
+  const { sql } = database;
+  await sql`TRUNCATE links, api_keys, idempotency_keys, producers, click_batches, clicks, link_hours, visitor_salts`;
+  return {
+    links: new PostgresLinkStore(sql),
+    idempotency: new PostgresIdempotencyStore(sql),
+    clicks: new PostgresClickStore(sql),
+    reader: new PostgresClickReader(sql),
+    rollup: new PostgresRollup(sql),
+    keys: new PostgresKeyStore(sql),
+    salts: new PostgresSaltStore(sql),
+  };
+});

@@ -1,0 +1,118 @@
+// P2 and P4 while Postgres cannot be reached, refused or silent: wait or 503, never a 404, never for ever, and all is counted.
+import { afterAll, beforeAll, expect } from "bun:test";
+import { findMiscounts, readLedger } from "../../helpers/click-audit.ts";
+import { createTestDatabase, type TestDatabase } from "../../helpers/database.ts";
+import { faultTest } from "../../helpers/fault-test.ts";
+import { type HopProcess, startHop } from "../../helpers/hop-process.ts";
+import { RedirectLoad } from "../../helpers/redirect-load.ts";
+import type { ProxyMode } from "../../helpers/tcp-proxy.ts";
+import { waitFor } from "../../helpers/wait-for.ts";
+
+const CODES = ["known-1", "known-2", "known-3"];
+const CLICKS_TIMEOUT_MS = 1_000;
+const LOOKUP_TIMEOUT_MS = 500;
+/** Timers and a busy machine. */
+const MARGIN_MS = 700;
+/** Two connect timeouts of 5 s, for a connection that was begun just before the silence ended. */
+const BACK_MS = 12_000;
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.drop());
+
+for (const mode of ["refuse", "silence"] as const satisfies readonly ProxyMode[]) {
+  faultTest(
+    `while Postgres is away (${mode}) known links wait or answer 503 in time, unknown codes and creates answer 503, and every click is counted afterwards`,
+    { few: 1, full: 5 },
+    async ({ rounds, random, begin }) => {
+      const env = {
+        HOP_DATABASE_URL: database.url,
+        HOP_CLICKS: "batch",
+        HOP_CLICKS_TIMEOUT_MS: String(CLICKS_TIMEOUT_MS),
+        HOP_LOOKUP_TIMEOUT_MS: String(LOOKUP_TIMEOUT_MS),
+      };
+      const hop = await startHop(env);
+      const codes = CODES.map((code) => `${code}-${mode}`);
+      for (const code of codes) {
+        const made = await hop.api("POST", "/api/v1/links", { url: `https://example.com/${code}`, code });
+        expect(made.status).toBe(201);
+      }
+      const withoutAdvice: string[] = [];
+      const load = new RedirectLoad({
+        codes,
+        connections: 8,
+        random,
+        onAnswer: (code, { status, headers }) => {
+          if (status === 503 && !headers.has("retry-after")) withoutAdvice.push(code);
+        },
+      });
+      const backMs: number[] = [];
+
+      for (let round = 1; round <= rounds; round++) {
+        begin(round, mode);
+        load.start(hop.url);
+        await untilReceived(load, random.integer(50, 1_000));
+        database.proxy.setMode(mode);
+        database.proxy.cut();
+        await probe(hop, { prefix: `${mode}-${round}`, lastsMs: random.integer(2_000, 3_500) });
+        expect(load.statuses.get(503) ?? 0).toBeGreaterThan(0);
+        const startedAtMs = performance.now();
+        database.proxy.setMode("pass");
+        await untilReceived(load, 100, BACK_MS);
+        backMs.push(performance.now() - startedAtMs);
+        await load.stop();
+        await waitFor("creates to work again", async () => {
+          const { status } = await hop.api("POST", "/api/v1/links", { url: "https://example.com/back" });
+          return status === 201;
+        });
+      }
+
+      expect(withoutAdvice).toEqual([]);
+      expect(load.hung).toBe(0);
+      expect([...load.statuses.keys()].toSorted((a, b) => a - b)).toEqual([302, 503]);
+      expect(load.slowestMs).toBeLessThan(CLICKS_TIMEOUT_MS + LOOKUP_TIMEOUT_MS + MARGIN_MS);
+      await waitFor("the batch that was in flight to be stored", async () => {
+        return (await hop.metric('hop_clicks_total{stage="stored"}')) >= load.received;
+      });
+      expect(await findMiscounts(database.sql, hop, load.tallies)).toEqual([]);
+      expect(await hop.kill("SIGTERM")).toBe(0);
+      expect(await readLedger(env)).toMatchObject({ exitCode: 0, verdict: "balanced", reasons: [] });
+      return (
+        `${load.received} redirects received of ${load.sent} requests, slowest answer ${load.slowestMs.toFixed(0)} ms ` +
+        `(HOP_CLICKS_TIMEOUT_MS=${CLICKS_TIMEOUT_MS}), serving again ${backMs.map((ms) => ms.toFixed(0)).join(", ")} ms after the outage`
+      );
+    },
+  );
+}
+
+/** Asks all through the outage for codes nobody asked for before, and for new links. */
+async function probe(hop: HopProcess, { prefix, lastsMs }: { prefix: string; lastsMs: number }) {
+  const endsAtMs = performance.now() + lastsMs;
+  for (let number = 0; performance.now() < endsAtMs; number++) {
+    const startedAtMs = performance.now();
+    const answers = await Promise.all([
+      hop.api("GET", `/never-asked-${prefix}-${number}`),
+      hop.api("POST", "/api/v1/links", { url: "https://example.com/new" }),
+      hop.api("POST", "/api/v1/links", { url: "https://example.com/", code: `during-${prefix}-${number}` }),
+      hop.api("PATCH", "/api/v1/links/known-1", { title: "during" }),
+      hop.api("GET", "/readyz"),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503, 503]);
+    expect(answers.slice(0, 4).map(({ headers }) => headers.has("retry-after"))).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ]);
+    expect(performance.now() - startedAtMs).toBeLessThan(LOOKUP_TIMEOUT_MS + MARGIN_MS);
+    expect((await hop.api("GET", "/livez")).status).toBe(200);
+    await Bun.sleep(20);
+  }
+}
+
+async function untilReceived(load: RedirectLoad, more: number, timeoutMs = 15_000): Promise<void> {
+  const enough = load.received + more;
+  await waitFor(`${more} redirects`, () => load.received >= enough, { everyMs: 1, timeoutMs });
+}

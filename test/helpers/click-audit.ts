@@ -1,0 +1,67 @@
+// Compares what clients counted with what hop stored: the judge of "a click served is a click stored, once".
+import { z } from "zod";
+import type { Database } from "../../src/storage/postgres/database.ts";
+import { type HopEnvironment, type HopProcess, runHop } from "./hop-process.ts";
+import type { Tally } from "./redirect-load.ts";
+
+interface StoredClicks {
+  readonly code: string;
+  readonly rows: number;
+  readonly totals: number;
+}
+
+/** Sentences, one for each link and count that is out of bounds; none when every click was stored once. */
+export async function findMiscounts(
+  sql: Database,
+  hop: HopProcess,
+  tallies: ReadonlyMap<string, Tally>,
+): Promise<string[]> {
+  const problems: string[] = [];
+  const check = (code: string, where: string, count: number, { sent, received }: Tally) => {
+    if (count < received)
+      problems.push(`${code}: ${where} ${count}, but ${received} redirects were received`);
+    if (count > sent) problems.push(`${code}: ${where} ${count}, but only ${sent} requests were sent`);
+  };
+  // Asking the API brings the totals up to date.
+  for (const [code, tally] of tallies) {
+    const { clicks } = shownSchema.parse(await (await hop.api("GET", `/api/v1/links/${code}`)).json());
+    check(code, "API clicks", clicks, tally);
+  }
+  for (const { code, rows, totals } of await readStored(sql)) {
+    const tally = tallies.get(code);
+    if (tally === undefined) continue;
+    check(code, "rows", rows, tally);
+    check(code, "totals", totals, tally);
+  }
+  return problems;
+}
+
+const shownSchema = z.object({ clicks: z.number() });
+
+/** One statement, so that both counts are of one moment. */
+async function readStored(sql: Database): Promise<readonly StoredClicks[]> {
+  return sql<StoredClicks[]>`
+    SELECT code, (SELECT count(*) FROM clicks c WHERE c.link_id = l.id) AS rows,
+      (SELECT coalesce(sum(h.clicks), 0)::bigint FROM link_hours h WHERE h.link_id = l.id) AS totals
+    FROM links l ORDER BY id`;
+}
+
+export async function countStored(sql: Database): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`SELECT count(*) FROM clicks`;
+  return row?.count ?? 0;
+}
+
+const ledgerSchema = z.object({
+  verdict: z.string(),
+  reasons: z.array(z.string()),
+  storedClicks: z.number(),
+  totalledClicks: z.number(),
+});
+
+/** What `hop ledger --json` says, and its exit code. */
+export async function readLedger(env: HopEnvironment) {
+  const { code, output } = await runHop(["ledger", "--json"], env);
+  const start = output.indexOf("{");
+  if (start === -1) throw new Error(`hop ledger printed no JSON: ${output}`);
+  return { exitCode: code, ...ledgerSchema.parse(JSON.parse(output.slice(start))) };
+}

@@ -1,0 +1,45 @@
+// A Postgres of its own that a test may kill: it comes back by itself, behind a proxy that can be shut.
+import { type Database, openDatabase } from "../../src/storage/postgres/database.ts";
+import { kill, serverPid, Stage } from "./embedded-stage.ts";
+import { TcpProxy } from "./tcp-proxy.ts";
+
+export interface FragileDatabase {
+  /** Straight to the server, whatever happens to the proxy. */
+  readonly sql: Database;
+  /** Through `proxy`. */
+  readonly url: string;
+  readonly proxy: TcpProxy;
+  /** kill -9 of the postmaster. */
+  killServer(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function openFragileDatabase(): Promise<FragileDatabase> {
+  await using opened = new AsyncDisposableStack();
+  const stage = new Stage();
+  opened.defer(() => stage.clear());
+  const dataDir = await stage.dataDir();
+  const { connection } = await stage.open(dataDir);
+  const sql = openDatabase({
+    address: connection,
+    connections: 2,
+    statementTimeoutMs: 60_000,
+    applicationName: "test",
+  });
+  opened.defer(() => sql.end({ timeout: 5 }));
+  const proxy = await TcpProxy.open({ path: connection.path });
+  opened.defer(() => proxy.close());
+  const account = `${connection.username}:${encodeURIComponent(connection.password)}`;
+  const running = opened.move();
+  return {
+    sql,
+    url: `postgres://${account}@127.0.0.1:${proxy.port}/${connection.database}`,
+    proxy,
+    killServer: async () => {
+      const pid = await serverPid(dataDir);
+      if (pid === undefined) throw new Error("there is no Postgres to kill");
+      await kill(pid, "SIGKILL");
+    },
+    close: () => running.disposeAsync(),
+  };
+}
