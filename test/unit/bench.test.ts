@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { chartOf } from "../../bench/chart.ts";
 import { figure, judgeGoals, median, ratio } from "../../bench/figures.ts";
 import type { Ledger } from "../../bench/hop.ts";
-import { countsAgree, ledgerBalances, littlesLaw, noErrors } from "../../bench/laws.ts";
+import { countsAgree, ledgerBalances, littlesLaw, noErrors, quiet } from "../../bench/laws.ts";
 import type { Sample } from "../../bench/measure.ts";
 import { pageOf } from "../../bench/page.ts";
 import type { SubjectName } from "../../bench/subjects.ts";
@@ -14,12 +14,21 @@ const NO_ERRORS = { connect: 0, read: 0, write: 0, status: 0, timeout: 0 };
 
 function report(changes: Partial<WrkReport> = {}): WrkReport {
   const latencyMs = { mean: 6.4, p50: 6, p99: 12, max: 20 };
-  return { requests: 50_000, seconds: 5, cpuSeconds: 1, latencyMs, errors: NO_ERRORS, ...changes };
+  return {
+    requests: 50_000,
+    seconds: 5,
+    cpuSeconds: 1,
+    allCpuSeconds: 1,
+    latencyMs,
+    errors: NO_ERRORS,
+    ...changes,
+  };
 }
 
 function sample(subject: SubjectName, round: number, perSecond: number): Sample {
   const laws = [noErrors(report())];
-  return { subject, round, perSecond, report: report(), serverCpuUs: 10, hop: undefined, laws };
+  const cpu = { serverCpuUs: 10, databaseCpuUs: undefined, othersShare: 0.01 };
+  return { subject, round, perSecond, report: report(), ...cpu, hop: undefined, laws };
 }
 
 function ledger(storedClicks: number, dropped = {}, verdict: Ledger["verdict"] = "balanced"): Ledger {
@@ -74,6 +83,11 @@ describe("laws", () => {
     expect(littlesLaw(report({ requests: 60_000 })).holds).toBe(false);
   });
 
+  test("a run beside other work is not believed", () => {
+    expect(quiet(0.03).holds).toBe(true);
+    expect(quiet(0.3)).toMatchObject({ holds: false, seen: "30 % for others" });
+  });
+
   test("any error is named", () => {
     const law = noErrors(report({ errors: { ...NO_ERRORS, status: 3 } }));
     expect(law).toMatchObject({ holds: false, seen: "3 status" });
@@ -106,6 +120,7 @@ describe("page and chart", () => {
   const results = {
     samples: [sample("bun", 1, 80_000), sample("batch", 1, 30_000)],
     firstStartsMs: [900],
+    disturbed: 0,
     surroundings: [["CPU", "one of a kind"]] as const,
     finishedAt: new Date("2026-01-02T03:04:05Z"),
   };
