@@ -10,7 +10,14 @@ const CHECKS: Record<string, readonly string[]> = {
   types: ["tsc", "-p", "."],
   "import rules": ["depcruise", "--config", ".dependency-cruiser.cjs", ...FOLDERS],
   "unused code": ["knip"],
-  "unit tests": [process.execPath, "test", "--parallel=2", "test/unit", "test/contract/memory.test.ts"],
+  "unit tests": [
+    process.execPath,
+    "test",
+    "--parallel=2",
+    "--timeout=30000",
+    "test/unit",
+    "test/contract/memory.test.ts",
+  ],
 };
 
 const outcomes = await Promise.all(
