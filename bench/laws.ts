@@ -3,7 +3,7 @@ import type { Ledger } from "./hop.ts";
 import { CONNECTIONS, type WrkReport } from "./wrk.ts";
 
 export interface Law {
-  readonly name: "errors" | "Little" | "ledger" | "counts";
+  readonly name: "errors" | "Little" | "quiet" | "ledger" | "counts";
   readonly holds: boolean;
   /** A short clause: what was seen. */
   readonly seen: string;
@@ -14,6 +14,8 @@ const CLIENT_SATURATED = 0.9;
 /** Clocks and the end of a run. */
 const MEAN_TOLERANCE = 1.02;
 const LEAST_IN_FLIGHT = 0.8;
+/** Of all cores, for everything that does not take part. */
+const MOST_FOR_OTHERS = 0.1;
 
 export function clientShare(report: WrkReport): number {
   return report.cpuSeconds / report.seconds;
@@ -44,6 +46,15 @@ export function littlesLaw(report: WrkReport): Law {
     name: "Little",
     holds: enough && requests <= MEAN_TOLERANCE * CONNECTIONS,
     seen: `${requests.toFixed(1)} of ${CONNECTIONS}`,
+  };
+}
+
+/** Nothing else used the machine. Where the system does not tell, nothing is claimed and nothing is broken. */
+export function quiet(othersShare: number | undefined): Law {
+  return {
+    name: "quiet",
+    holds: othersShare === undefined || othersShare <= MOST_FOR_OTHERS,
+    seen: othersShare === undefined ? "unknown" : `${(othersShare * 100).toFixed(0)} % for others`,
   };
 }
 

@@ -1,4 +1,5 @@
 // One run of one subject: start, warm up, measure, stop, and check the laws.
+import { availableParallelism } from "node:os";
 import {
   API_KEY,
   type Hop,
@@ -10,8 +11,8 @@ import {
   startHop,
 } from "./hop.ts";
 import type { Child } from "./child.ts";
-import { countsAgree, droppedClicks, type Law, ledgerBalances, littlesLaw, noErrors } from "./laws.ts";
-import { cpuSeconds, postgresCpuSeconds, residentBytes } from "./processes.ts";
+import { countsAgree, droppedClicks, type Law, ledgerBalances, littlesLaw, noErrors, quiet } from "./laws.ts";
+import { cpuSeconds, machineCpuSeconds, postgresCpuSeconds, residentBytes } from "./processes.ts";
 import { startBareServer, startNginx } from "./references.ts";
 import type { Subject, SubjectName } from "./subjects.ts";
 import { type Load, runWrk, type WrkReport } from "./wrk.ts";
@@ -29,13 +30,20 @@ export interface Bench {
   readonly signal: AbortSignal;
 }
 
-export interface Sample {
-  readonly subject: SubjectName;
-  readonly round: number;
+/** What was measured. CPU time is undefined where the system does not tell. */
+interface Window {
   readonly report: WrkReport;
   readonly perSecond: number;
-  /** CPU time per request, in µs; undefined where the system does not tell. */
+  /** CPU time per request, in µs. */
   readonly serverCpuUs: number | undefined;
+  readonly databaseCpuUs: number | undefined;
+  /** The part of all cores that went to anything else, from 0 to 1. */
+  readonly othersShare: number | undefined;
+}
+
+export interface Sample extends Window {
+  readonly subject: SubjectName;
+  readonly round: number;
   readonly hop: HopSample | undefined;
   readonly laws: readonly Law[];
 }
@@ -43,7 +51,6 @@ export interface Sample {
 export interface HopSample {
   readonly readyMs: number;
   readonly residentBytes: number | undefined;
-  readonly databaseCpuUs: number | undefined;
   /** Of the lookups while it was measured; undefined without a cache. */
   readonly hitRatio: number | undefined;
   /** Clicks in one transaction; undefined when there were none. */
@@ -60,13 +67,13 @@ export async function measureReference(bench: Bench, subject: Subject, round: nu
   try {
     await expectRedirect(`${reference.url}/${bench.workload.example}`, bench.signal);
     await warmUp(bench, subject, reference.url);
-    const window = await measureWindow(bench, subject, reference.url, reference.child);
+    const window = await measureWindow(bench, subject, reference.url, reference.child, undefined);
     return {
       ...window,
       subject: subject.name,
       round,
       hop: undefined,
-      laws: [noErrors(window.report), littlesLaw(window.report)],
+      laws: [noErrors(window.report), littlesLaw(window.report), quiet(window.othersShare)],
     };
   } finally {
     await reference.child.stop();
@@ -95,13 +102,10 @@ export async function measureHop(
   const sample: Sample = {
     subject: subject.name,
     round,
-    report: window.report,
-    perSecond: window.perSecond,
-    serverCpuUs: window.serverCpuUs,
+    ...window,
     hop: {
       readyMs: hop.readyMs,
       residentBytes: run.residentBytes,
-      databaseCpuUs: run.databaseCpuUs,
       ...describeClicks(before, after),
       droppedClicks: droppedClicks(ledger) - droppedClicks(ledgerBefore),
     },
@@ -109,6 +113,7 @@ export async function measureHop(
       noErrors(warm),
       noErrors(window.report),
       littlesLaw(window.report),
+      quiet(window.othersShare),
       countsAgree(counted, received, 2),
       ledgerBalances(ledgerBefore, ledger, after(REDIRECTED)),
     ],
@@ -120,20 +125,11 @@ async function loadHop(bench: Bench, subject: Subject, hop: Hop) {
   await expectRedirect(`${hop.url}/${bench.workload.example}`, bench.signal);
   const warm = await warmUp(bench, subject, hop.url);
   const before = await settledMetrics(hop, bench.signal);
-  const databaseCpuBefore = await postgresCpuSeconds(bench.dataDir);
-  const window = await measureWindow(bench, subject, hop.url, hop.child);
-  const databaseCpuAfter = await postgresCpuSeconds(bench.dataDir);
+  const window = await measureWindow(bench, subject, hop.url, hop.child, bench.dataDir);
   // Before the queue of an async hop has emptied: this is what the memory was needed for.
   const resident = await residentBytes(hop.child.pid);
   const after = await settledMetrics(hop, bench.signal);
-  return {
-    warm,
-    window,
-    before,
-    after,
-    residentBytes: resident,
-    databaseCpuUs: perRequestUs(databaseCpuBefore, databaseCpuAfter, window.report),
-  };
+  return { warm, window, before, after, residentBytes: resident };
 }
 
 async function warmUp(bench: Bench, subject: Subject, url: string): Promise<WrkReport> {
@@ -141,24 +137,44 @@ async function warmUp(bench: Bench, subject: Subject, url: string): Promise<WrkR
   return runWrk(bench.wrk, url, load, { seconds: bench.seconds, signal: bench.signal });
 }
 
-async function measureWindow(bench: Bench, subject: Subject, url: string, server: Child) {
-  const cpuBefore = await cpuSeconds(server.pid);
+/** Measures, and reads what everybody's CPU did meanwhile. `dataDir` is that of a Postgres that takes part. */
+async function measureWindow(
+  bench: Bench,
+  subject: Subject,
+  url: string,
+  server: Child,
+  dataDir: string | undefined,
+): Promise<Window> {
+  const readCpu = async () => ({
+    server: await cpuSeconds(server.pid),
+    database: dataDir === undefined ? undefined : await postgresCpuSeconds(dataDir),
+    machine: await machineCpuSeconds(),
+    atMs: performance.now(),
+  });
   const load = loadOf(subject, bench.workload.popular);
+  const before = await readCpu();
   const report = await runWrk(bench.wrk, url, load, { seconds: bench.seconds, signal: bench.signal });
-  const cpuAfter = await cpuSeconds(server.pid);
+  const after = await readCpu();
+  const own = minus(after.server, before.server);
+  const database = minus(after.database, before.database);
+  const machine = minus(after.machine, before.machine);
+  const capacity = ((after.atMs - before.atMs) / 1_000) * availableParallelism();
+  const perRequestUs = (seconds: number) => (seconds * 1e6) / report.requests;
   return {
     report,
     perSecond: report.requests / report.seconds,
-    serverCpuUs: perRequestUs(cpuBefore, cpuAfter, report),
+    serverCpuUs: own && perRequestUs(own),
+    databaseCpuUs: database && perRequestUs(database),
+    othersShare: machine && (machine - report.allCpuSeconds - (own ?? 0) - (database ?? 0)) / capacity,
   };
+}
+
+function minus(after: number | undefined, before: number | undefined): number | undefined {
+  return after === undefined || before === undefined ? undefined : after - before;
 }
 
 function loadOf(subject: Subject, sequenceFile: string): Load {
   return subject.load === "creates" ? { kind: "creates", key: API_KEY } : { kind: "redirects", sequenceFile };
-}
-
-function perRequestUs(before: number | undefined, after: number | undefined, { requests }: WrkReport) {
-  return before === undefined || after === undefined ? undefined : ((after - before) * 1e6) / requests;
 }
 
 function describeClicks(before: Metrics, after: Metrics) {

@@ -90,6 +90,7 @@ ${table(
     "max",
     "in flight",
     "CPU of wrk",
+    "CPU of others",
     "cache hits",
     "clicks a batch",
     "dropped",
@@ -97,7 +98,9 @@ ${table(
     "ready after",
   ],
   results.samples.map(runRow),
-).join("\n")}`;
+).join("\n")}
+${results.disturbed} runs were measured again because something else used more than 10 % of the machine meanwhile.
+`;
 }
 
 function subjectRow({ name, title }: Subject, samples: readonly Sample[]): string[] {
@@ -116,7 +119,7 @@ function subjectRow({ name, title }: Subject, samples: readonly Sample[]): strin
       (us) => `${us.toFixed(1)} µs`,
     ),
     middle(
-      (sample) => sample.hop?.databaseCpuUs,
+      (sample) => sample.databaseCpuUs,
       (us) => `${us.toFixed(1)} µs`,
     ),
   ].filter((text) => text !== undefined);
@@ -136,7 +139,7 @@ function goalRow({ what, wanted, seen, met, show }: Goal): string[] {
 }
 
 function runRow(sample: Sample): string[] {
-  const { round, subject, perSecond, report, hop } = sample;
+  const { round, subject, perSecond, othersShare, report, hop } = sample;
   return [
     String(round),
     subject,
@@ -146,6 +149,7 @@ function runRow(sample: Sample): string[] {
     ms(report.latencyMs.max),
     inFlight(report).toFixed(1),
     percent(clientShare(report)),
+    maybe(othersShare, percent),
     maybe(hop?.hitRatio, percent),
     maybe(hop?.clicksPerBatch, (clicks) => clicks.toFixed(1)),
     maybe(hop?.droppedClicks, whole),
@@ -157,13 +161,14 @@ function runRow(sample: Sample): string[] {
 const MEANINGS: Record<Law["name"], string> = {
   errors: "no socket error, timeout or status above 399",
   Little: `Little's law: X·R requests in flight are ${CONNECTIONS}, or fewer where wrk itself was the limit`,
+  quiet: "other programs and the kernel's own work took at most 10 % of the machine",
   counts: `hop counted what wrk received, and at most ${CONNECTIONS} more that wrk hung up on`,
   ledger: "the ledger balances: served = stored + dropped for a reason",
 };
 
 /** How often each law held; every run that broke one, by name. */
 function laws(samples: readonly Sample[]): string[] {
-  const names: readonly Law["name"][] = ["errors", "Little", "counts", "ledger"];
+  const names: readonly Law["name"][] = ["errors", "Little", "quiet", "counts", "ledger"];
   const all = samples.flatMap((sample) => sample.laws.map((law) => ({ ...law, sample })));
   const rows = names.flatMap((name) => {
     const own = all.filter((law) => law.name === name);

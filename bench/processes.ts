@@ -1,9 +1,13 @@
 // What a process costs, read from /proc. Elsewhere than on Linux nothing is known, and the page says so.
 import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
 /** USER_HZ, which Linux fixes at 100 for programs. */
 const TICKS_PER_SECOND = 100;
+const QUIET_SAMPLE_MS = 500;
+/** Of all cores. */
+const QUIET_SHARE = 0.05;
 
 /** CPU time of a process so far, in seconds; undefined when it cannot be known. */
 export async function cpuSeconds(pid: number): Promise<number | undefined> {
@@ -23,6 +27,31 @@ export async function postgresCpuSeconds(dataDir: string): Promise<number | unde
   if (children === undefined) return undefined;
   const times = await Promise.all([pid, ...children.trim().split(" ").map(Number)].map(cpuSeconds));
   return times.reduce<number>((sum, time) => sum + (time ?? 0), 0);
+}
+
+/** CPU time that this machine has spent on anything so far, in seconds, stolen time included. */
+export async function machineCpuSeconds(): Promise<number | undefined> {
+  const line = (await read("/proc/stat"))?.split("\n")[0];
+  if (line === undefined) return undefined;
+  // user nice system idle iowait irq softirq steal; guest time is part of user time.
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
+    .split(/ +/)
+    .slice(1)
+    .map(Number);
+  return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND;
+}
+
+/** Waits until this machine has next to nothing to do, but not for ever: what disturbs a run is measured with it. */
+export async function waitForQuiet(patienceMs: number, signal: AbortSignal): Promise<void> {
+  const deadlineMs = performance.now() + patienceMs;
+  while (performance.now() < deadlineMs) {
+    signal.throwIfAborted();
+    const before = await machineCpuSeconds();
+    await Bun.sleep(QUIET_SAMPLE_MS);
+    const after = await machineCpuSeconds();
+    if (before === undefined || after === undefined) return;
+    if ((after - before) * 1_000 <= QUIET_SHARE * QUIET_SAMPLE_MS * availableParallelism()) return;
+  }
 }
 
 /** Memory that a process has in RAM (VmRSS), in bytes; undefined when it cannot be known. */

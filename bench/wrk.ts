@@ -13,8 +13,10 @@ const MARGIN_MS = 20_000;
 const reportSchema = z.object({
   requests: z.number(),
   seconds: z.number().positive(),
-  /** CPU time of wrk itself. */
+  /** CPU time of wrk itself while it measured. */
   cpuSeconds: z.number(),
+  /** And with the reading of its input before. */
+  allCpuSeconds: z.number(),
   latencyMs: z.object({ mean: z.number(), p50: z.number(), p99: z.number(), max: z.number() }),
   errors: z.object({
     connect: z.number(),

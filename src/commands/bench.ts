@@ -2,18 +2,15 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { chartOf } from "../../bench/chart.ts";
 import { pageOf, resultsOf } from "../../bench/page.ts";
-import { runBench } from "../../bench/run.ts";
+import { type BenchOptions, runBench } from "../../bench/run.ts";
 import { SUBJECT_NAMES, type SubjectName } from "../../bench/subjects.ts";
 
 const DOCS = new URL("../../docs/", import.meta.url);
 
-interface Options {
-  readonly seconds: number;
-  readonly repeats: number;
-  readonly links: number;
+type Options = Pick<BenchOptions, "seconds" | "repeats" | "links"> & {
   readonly only?: readonly SubjectName[];
   readonly write: boolean;
-}
+};
 
 export function addBench(program: Command): void {
   program
@@ -27,19 +24,13 @@ export function addBench(program: Command): void {
     .action(bench);
 }
 
-async function bench(
-  given: Omit<Options, "only"> & { readonly only?: readonly SubjectName[] },
-): Promise<void> {
-  const options = { ...given, only: given.only ?? SUBJECT_NAMES };
+async function bench(options: Options): Promise<void> {
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort(new Error("interrupted; all that was started has ended"));
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, interrupt);
-  const results = await runBench({
-    ...options,
-    only: options.only ?? SUBJECT_NAMES,
-    signal: interrupted.signal,
-    say: (line) => console.error(line),
-  });
+  const { signal } = interrupted;
+  const only = options.only ?? SUBJECT_NAMES;
+  const results = await runBench({ ...options, only, signal, say: (line) => console.error(line) });
   console.log(resultsOf(results));
   if (options.write && options.only === undefined) {
     const command = ["npm run bench --", ...process.argv.slice(3)].join(" ").replace(/ --$/, "");
