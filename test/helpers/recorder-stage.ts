@@ -29,7 +29,7 @@ export class RecorderStage {
   sender(
     recorder: Producer["recorder"],
     ack: Producer["ack"] = "durable",
-    attemptTimeoutMs = 60_000,
+    attemptTimeoutMs = 3_600_000,
   ): BatchSender {
     return new BatchSender({
       store: this.store,

@@ -1,4 +1,4 @@
-// The schema of a migrated database as SQL text, read from the catalog: docs/schema.sql. Daily partitions are left out.
+// The schema of a migrated database as SQL that makes it, read from the catalog: docs/schema.sql. Without daily partitions.
 import type { Database } from "../../src/storage/postgres/database.ts";
 
 interface Table {
@@ -20,6 +20,7 @@ export async function dumpSchema(sql: Database): Promise<string> {
   const parts = [
     ...(await readExtensions(sql)),
     ...(await Promise.all(tables.map((table) => describeTable(sql, table)))),
+    ...(await readForeignKeys(sql)),
     ...(await readFunctions(sql)),
     ...(await readTriggers(sql)),
   ];
@@ -82,15 +83,24 @@ async function readColumns(sql: Database, table: number): Promise<string[]> {
 async function readConstraints(sql: Database, table: number): Promise<string[]> {
   const rows = await sql<{ text: string }[]>`
     SELECT 'CONSTRAINT ' || quote_ident(conname) || ' ' || pg_get_constraintdef(oid) AS text
-    FROM pg_constraint WHERE conrelid = ${table} AND contype IN ('p', 'u', 'c', 'f', 'x')
-    ORDER BY position(contype::text IN 'pucfx'), conname COLLATE "C"`;
+    FROM pg_constraint WHERE conrelid = ${table} AND contype IN ('p', 'u', 'c', 'x')
+    ORDER BY position(contype::text IN 'pucx'), conname COLLATE "C"`;
   return rows.map(({ text }) => text);
+}
+
+/** After all tables, so that the order of tables does not matter. */
+async function readForeignKeys(sql: Database): Promise<string[]> {
+  const rows = await sql<{ text: string }[]>`
+    SELECT concat_ws(' ', 'ALTER TABLE', conrelid::regclass, 'ADD CONSTRAINT', quote_ident(conname), pg_get_constraintdef(oid)) AS text
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype = 'f' AND conparentid = 0
+    ORDER BY conrelid::regclass::text COLLATE "C", conname COLLATE "C"`;
+  return rows.length === 0 ? [] : [rows.map(({ text }) => `${text};`).join("\n")];
 }
 
 /** Those that no constraint made. */
 async function readIndexes(sql: Database, table: number): Promise<string[]> {
   const rows = await sql<{ text: string }[]>`
-    SELECT replace(pg_get_indexdef(indexrelid), ' public.', ' ') AS text FROM pg_index
+    SELECT regexp_replace(pg_get_indexdef(indexrelid), ' ON (ONLY )?public[.]', ' ON ') AS text FROM pg_index
     WHERE indrelid = ${table} AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
     ORDER BY indexrelid::regclass::text COLLATE "C"`;
   return rows.map(({ text }) => `${text};`);

@@ -187,7 +187,7 @@ describe("closing the batch recorder", () => {
     const append = recorder.append(stage.click());
     await stage.attempted(1);
     const closing = recorder.close(10);
-    // One attempt may take a minute here: this test would not live to see that.
+    // One attempt may take an hour here: this test would not live to see that.
     expect(await errorOf(append)).toMatchObject({ code: "TEMPORARILY_UNAVAILABLE" });
     stage.store.release();
     await closing;
