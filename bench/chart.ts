@@ -54,7 +54,7 @@ export function chartOf({ samples }: Results): string {
     const rate = figure(samplesOf(samples, name).map((sample) => sample.perSecond));
     return rate === undefined ? [] : [{ name, rate }];
   });
-  const step = niceStep(Math.max(1, ...rows.map((row) => row.rate.max)) / 5);
+  const step = niceStep(Math.max(1, ...rows.map((row) => row.rate.max)) / 6);
   const end = step * Math.ceil(Math.max(1, ...rows.map((row) => row.rate.max)) / step);
   const x = (value: number) => round(LEFT + (value / end) * (WIDTH - LEFT - RIGHT));
   const bottom = TOP + rows.length * ROW;

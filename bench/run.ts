@@ -33,8 +33,8 @@ export interface BenchResults extends Results {
 }
 
 /** Measurements of one subject in one round, when other programs disturb it. */
-const ATTEMPTS = 3;
-const QUIET_PATIENCE_MS = 20_000;
+const ATTEMPTS = 2;
+const QUIET_PATIENCE_MS = 10_000;
 
 export async function runBench(options: BenchOptions): Promise<BenchResults> {
   const { seconds, repeats, links, only, signal, say } = options;
