@@ -18,7 +18,7 @@ import { statsEndpoints } from "./http/stats.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 import { Authenticator } from "./keys/authenticate.ts";
 import { systemClock } from "./lib/clock.ts";
-import { withDeadline } from "./lib/deadline.ts";
+import { DeadlineError, orUnavailable, withDeadline } from "./lib/deadline.ts";
 import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { CodeGenerator } from "./links/code.ts";
@@ -50,6 +50,8 @@ export interface Hop {
 
 const MAINTENANCE_MS = 60 * 60 * 1_000;
 const IDEMPOTENCY_MS = 24 * 60 * 60 * 1_000;
+/** Statements of one round of the rollup, each of which may take HOP_STATEMENT_TIMEOUT_MS. */
+const ROLLUP_STATEMENTS = 3;
 /** Bytes above HOP_BODY_BYTES that are still read, so that the answer is a problem document and not a closed door. */
 const BODY_MARGIN_BYTES = 1 << 20;
 
@@ -77,8 +79,17 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   let baseUrl = config.baseUrl ?? "";
   const clock = systemClock;
   const onBug = (error: unknown, requestId: string) => log.error({ err: error, requestId }, "request failed");
+  const totals = new PostgresRollup(storage.sql);
   const rollup = new RollupKeeper({
-    rollup: new PostgresRollup(storage.sql),
+    rollup: {
+      rollUp: (maxClicks) =>
+        orUnavailable(
+          totals.rollUp(maxClicks),
+          ROLLUP_STATEMENTS * config.statementTimeoutMs,
+          "The totals cannot be brought up to date now; try again.",
+          () => storage.renewSql(),
+        ),
+    },
     everyMs: config.rollupIntervalMs,
     onError: (error) => log.warn({ err: error }, "totals could not be brought up to date; trying again"),
   });
@@ -176,6 +187,7 @@ function createRecorder(config: Config, storage: Storage, instruments: Instrumen
     },
     onDropped: (clicks, reason) => instruments.clicks.add(`dropped_${reason}`, clicks),
     onRetry: (error) => {
+      if (error instanceof DeadlineError) storage.renewHotSql();
       instruments.clickRetries.inc();
       log.warn({ err: error }, "clicks could not be stored; trying again");
     },
@@ -200,6 +212,7 @@ async function startResolver(
   const store = new PostgresLinkStore(storage.hotSql);
   const bounds = {
     timeoutMs: config.lookupTimeoutMs,
+    onTimeout: () => storage.renewHotSql(),
     maxBatch: config.batchMax,
     maxQueued: config.lookupQueueMax,
   };
@@ -250,6 +263,8 @@ function createLinkManager(
     maxAttempts: config.codeAttempts,
     maxBatch: config.createBatchMax,
     maxQueued: config.createQueueMax,
+    timeoutMs: config.statementTimeoutMs,
+    onTimeout: () => storage.renewSql(),
     onCollision: () => instruments.codeCollisions.inc(),
     onCreated: () => instruments.linksCreated.inc(),
     onChanged: invalidate,

@@ -3,6 +3,7 @@ import type { Config } from "./config.ts";
 import type { Log } from "./lib/log.ts";
 import { openEmbeddedPostgres } from "./storage/embedded.ts";
 import { type Database, type DatabaseAddress, openDatabase } from "./storage/postgres/database.ts";
+import { renewable } from "./storage/postgres/renewable.ts";
 
 export interface Storage {
   readonly address: DatabaseAddress;
@@ -10,6 +11,10 @@ export interface Storage {
   readonly sql: Database;
   /** For redirects alone, so that a slow report cannot hold up a click. The same as `sql` when there are few connections. */
   readonly hotSql: Database;
+  /** `sql` has not answered within a deadline that a healthy connection keeps: it goes on with new connections. */
+  renewSql(): void;
+  /** The same for `hotSql`. */
+  renewHotSql(): void;
   close(): Promise<void>;
 }
 
@@ -24,20 +29,32 @@ export async function openStorage(
   await using opened = new AsyncDisposableStack();
   const address = await findDatabase(config, log, opened);
   const open = (connections: number, applicationName: string) => {
-    const sql = openDatabase({
-      address,
-      connections,
-      statementTimeoutMs: config.statementTimeoutMs,
-      applicationName,
-    });
-    opened.defer(() => sql.end({ timeout: CLOSE_TIMEOUT_SECONDS }));
-    return sql;
+    const pool = renewable(() =>
+      openDatabase({
+        address,
+        connections,
+        statementTimeoutMs: config.statementTimeoutMs,
+        applicationName,
+      }),
+    );
+    opened.defer(() => pool.close(CLOSE_TIMEOUT_SECONDS));
+    return pool;
   };
   const splits = config.databaseConnections > HOT_CONNECTIONS;
-  const sql = open(splits ? config.databaseConnections - HOT_CONNECTIONS : config.databaseConnections, "hop");
-  const hotSql = splits ? open(HOT_CONNECTIONS, "hop redirects") : sql;
+  const main = open(
+    splits ? config.databaseConnections - HOT_CONNECTIONS : config.databaseConnections,
+    "hop",
+  );
+  const hot = splits ? open(HOT_CONNECTIONS, "hop redirects") : main;
   const running = opened.move();
-  return { address, sql, hotSql, close: () => running.disposeAsync() };
+  return {
+    address,
+    sql: main.sql,
+    hotSql: hot.sql,
+    renewSql: () => main.renew(),
+    renewHotSql: () => hot.renew(),
+    close: () => running.disposeAsync(),
+  };
 }
 
 async function findDatabase(

@@ -23,9 +23,14 @@ export function withDeadline<T>(
 }
 
 /** As `withDeadline`, but what takes too long is TEMPORARILY_UNAVAILABLE, with this message for the caller. */
-export async function orUnavailable<T>(work: Promise<T>, timeoutMs: number, message: string): Promise<T> {
+export async function orUnavailable<T>(
+  work: Promise<T>,
+  timeoutMs: number,
+  message: string,
+  onTimeout?: () => void,
+): Promise<T> {
   try {
-    return await withDeadline(work, timeoutMs, message);
+    return await withDeadline(work, timeoutMs, message, onTimeout);
   } catch (error) {
     if (!(error instanceof DeadlineError)) throw error;
     throw new AppError("TEMPORARILY_UNAVAILABLE", message, { cause: error });

@@ -1,6 +1,7 @@
 // What an owner does with links: create, read, change, delete, list.
 import type { Clock } from "../lib/clock.ts";
 import { Coalescer } from "../lib/coalescer.ts";
+import { orUnavailable } from "../lib/deadline.ts";
 import { AppError, invalid } from "../lib/errors.ts";
 import type { CodeGenerator } from "./code.ts";
 import type { Link } from "./link.ts";
@@ -25,6 +26,10 @@ export interface LinkManagerOptions {
   readonly maxAttempts: number;
   readonly maxBatch: number;
   readonly maxQueued: number;
+  /** A batch of creates may take this long. */
+  readonly timeoutMs: number;
+  /** The store did not answer in time; its connections may be dead without knowing it. */
+  readonly onTimeout: () => void;
   readonly onCollision: () => void;
   readonly onCreated: () => void;
   /** This process changed the link of this code; its own cache need not wait for the message. */
@@ -43,7 +48,13 @@ export class LinkManager {
   constructor(options: LinkManagerOptions) {
     this.#options = options;
     this.#inserts = new Coalescer({
-      run: (links) => options.store.insert(links),
+      run: (links) =>
+        orUnavailable(
+          options.store.insert(links),
+          options.timeoutMs,
+          "The link cannot be stored now; it may or may not have been made.",
+          options.onTimeout,
+        ),
       maxBatch: options.maxBatch,
       maxQueued: options.maxQueued,
     });

@@ -16,6 +16,8 @@ export interface Resolver extends RouteSource {
 
 export interface LookupBounds {
   readonly timeoutMs: number;
+  /** The store did not answer in time; its connections may be dead without knowing it. */
+  readonly onTimeout: () => void;
   readonly maxBatch: number;
   readonly maxQueued: number;
 }
@@ -24,14 +26,14 @@ export interface LookupBounds {
 export function directLookup(store: Pick<LinkStore, "findRoutes">, bounds: LookupBounds): Resolver {
   return {
     peek: () => undefined,
-    find: async (code) => (await boundedLookup(store, [code], bounds.timeoutMs))[0],
+    find: async (code) => (await boundedLookup(store, [code], bounds))[0],
   };
 }
 
 /** Asks the store for many codes in one query; a cache's misses go through this. */
 export function batchedLookup(store: Pick<LinkStore, "findRoutes">, bounds: LookupBounds): RouteSource {
   const lookups = new Coalescer<string, Route | undefined>({
-    run: (codes) => boundedLookup(store, codes, bounds.timeoutMs),
+    run: (codes) => boundedLookup(store, codes, bounds),
     maxBatch: bounds.maxBatch,
     maxQueued: bounds.maxQueued,
   });
@@ -41,7 +43,12 @@ export function batchedLookup(store: Pick<LinkStore, "findRoutes">, bounds: Look
 function boundedLookup(
   store: Pick<LinkStore, "findRoutes">,
   codes: readonly string[],
-  timeoutMs: number,
+  { timeoutMs, onTimeout }: LookupBounds,
 ): Promise<readonly (Route | undefined)[]> {
-  return orUnavailable(store.findRoutes(codes), timeoutMs, "The link cannot be looked up now; try again.");
+  return orUnavailable(
+    store.findRoutes(codes),
+    timeoutMs,
+    "The link cannot be looked up now; try again.",
+    onTimeout,
+  );
 }
