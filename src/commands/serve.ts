@@ -30,6 +30,8 @@ async function serve(flags: { port?: string; workers?: string; preset?: string }
   // A second signal means: now.
   void nextSignal().then(() => process.exit(1));
   await hop.close();
+  // A connection whose other end is gone would hold the process for minutes.
+  process.exit();
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {
