@@ -18,7 +18,7 @@ export interface Storage {
 const HOT_CONNECTIONS = 2;
 const CLOSE_TIMEOUT_SECONDS = 5;
 /** On top of the statement timeout, after which a healthy server has answered whatever was asked. */
-const DEADLINE_MARGIN_MS = 2_000;
+const DEADLINE_MARGIN_MS = 1_000;
 /** Statements of redirects take milliseconds. */
 const HOT_DEADLINE_MS = 3_000;
 

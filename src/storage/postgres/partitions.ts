@@ -17,7 +17,7 @@ export async function createPartitions(sql: Database, nowMs: number): Promise<vo
 async function createPartition(sql: Database, day: string): Promise<void> {
   const next = utcDay(Date.parse(day) + DAY_MS);
   const name = `clicks_${day.replaceAll("-", "")}`;
-  await asking(() =>
+  await asking(sql, () =>
     sql.begin(async (transaction) => {
       await transaction`SELECT pg_advisory_xact_lock(hashtext(${LOCK}))`;
       const [found] = await transaction`SELECT FROM pg_class WHERE oid = to_regclass(${name})`;
