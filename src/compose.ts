@@ -180,6 +180,8 @@ function createRecorder(config: Config, storage: Storage, instruments: Instrumen
       instruments.clickRetries.inc();
       log.warn({ err: error }, "clicks could not be stored; trying again");
     },
+    onGoodbyeLost: (error) =>
+      log.warn({ err: error }, "the click ledger was not told that this process ended"),
   });
   const bounds = {
     maxBatch: config.batchMax,

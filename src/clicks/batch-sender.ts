@@ -15,6 +15,8 @@ export interface BatchSenderOptions {
   readonly onDropped: (clicks: number, reason: DropReason) => void;
   /** An attempt failed and will be repeated. */
   readonly onRetry: (error: unknown) => void;
+  /** The ledger could not be told that this producer ended. */
+  readonly onGoodbyeLost: (error: unknown) => void;
 }
 
 const FIRST_RETRY_MS = 20;
@@ -72,10 +74,14 @@ export class BatchSender {
   async close(): Promise<void> {
     this.stop();
     if (this.#opened === undefined) return;
-    await this.#bounded(
-      this.#options.store.closeProducer(this.#producer.id, this.#confirmedSeq, this.#dropped),
-      "closing the click ledger",
-    );
+    try {
+      await this.#bounded(
+        this.#options.store.closeProducer(this.#producer.id, this.#confirmedSeq, this.#dropped),
+        "closing the click ledger",
+      );
+    } catch (error) {
+      this.#options.onGoodbyeLost(error);
+    }
   }
 
   async #attempt(batch: ClickBatch): Promise<void> {

@@ -16,6 +16,7 @@ export class RecorderStage {
   /** Clicks that the sender reported as stored. */
   stored = 0;
   retries = 0;
+  readonly lostGoodbyes: string[] = [];
   #linkId = 0;
 
   batch(bounds: Partial<RecorderBounds> = {}, ack: Producer["ack"] = "durable"): BatchRecorder {
@@ -45,6 +46,7 @@ export class RecorderStage {
       onRetry: () => {
         this.retries++;
       },
+      onGoodbyeLost: (error) => this.lostGoodbyes.push(String(error)),
     });
   }
 
