@@ -19,12 +19,19 @@ const tests = Bun.spawn(
   {
     env: { ...process.env, [SHARED_POSTGRES]: JSON.stringify(server.connection) },
     stdio: ["ignore", "inherit", "inherit"],
+    detached: true,
   },
 );
 const stop = () => tests.kill("SIGTERM");
 process.once("SIGINT", stop);
 process.once("SIGTERM", stop);
 const code = await tests.exited;
+// It led a process group: what a failed test left running ends here.
+try {
+  process.kill(-tests.pid, "SIGKILL");
+} catch (error) {
+  if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+}
 await server.close();
 const report = await Bun.file(reportFile)
   .text()

@@ -1,6 +1,6 @@
 // A database of its own for each test file, on one real Postgres that all of them share.
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type EmbeddedPostgres, openEmbeddedPostgres } from "../../src/storage/embedded.ts";
@@ -73,6 +73,8 @@ async function sharedServer(opened: AsyncDisposableStack): Promise<Connection> {
 /** A Postgres in a directory of its own, which goes when it closes. */
 export async function openTestServer(): Promise<EmbeddedPostgres> {
   const dataDir = await mkdtemp(join(tmpdir(), "hop-test-"));
+  // Open to the user that Postgres runs as under root, or the data would be kept elsewhere and stay behind.
+  await chmod(dataDir, 0o711);
   const postgres = await openEmbeddedPostgres({ dataDir, log: () => undefined });
   return {
     connection: postgres.connection,
