@@ -14,7 +14,7 @@ afterAll(() => stage.clear());
 
 faultTest(
   "every create, edit and delete that was answered is there after kill -9 of hop, of Postgres and of both",
-  { few: 4, full: 50 },
+  { few: 3, full: 50 },
   async ({ rounds, random, begin }) => {
     const dataDir = await stage.dataDir();
     const env = { HOP_DATA_DIR: dataDir };
