@@ -43,16 +43,16 @@ export class PostgresClickStore implements ClickStore {
         SELECT c.link_id, to_timestamp(c.at_ms / 1000), c.visitor, c.country, c.referrer, c.browser, c.os, c.device,
           c.language, c.bot, batch.id
         FROM batch, unnest(
-          ${column(clicks, (click) => click.linkId)}::text::bigint[],
-          ${column(clicks, (click) => click.atMs)}::text::float8[],
-          ${column(clicks, (click) => click.visitor)}::text::bigint[],
-          ${column(clicks, (click) => quoteElement(click.country))}::text::text[],
-          ${column(clicks, (click) => quoteElement(click.referrer))}::text::text[],
-          ${column(clicks, (click) => quoteElement(click.browser))}::text::text[],
-          ${column(clicks, (click) => quoteElement(click.os))}::text::text[],
-          ${column(clicks, (click) => quoteElement(click.device))}::text::text[],
-          ${column(clicks, (click) => quoteElement(click.language))}::text::text[],
-          ${column(clicks, (click) => (click.bot ? "t" : "f"))}::text::boolean[]
+          ${column(clicks, (click) => click.linkId)}::bigint[],
+          ${column(clicks, (click) => click.atMs)}::float8[],
+          ${column(clicks, (click) => click.visitor)}::bigint[],
+          ${column(clicks, (click) => quoteElement(click.country))}::text[],
+          ${column(clicks, (click) => quoteElement(click.referrer))}::text[],
+          ${column(clicks, (click) => quoteElement(click.browser))}::text[],
+          ${column(clicks, (click) => quoteElement(click.os))}::text[],
+          ${column(clicks, (click) => quoteElement(click.device))}::text[],
+          ${column(clicks, (click) => quoteElement(click.language))}::text[],
+          ${column(clicks, (click) => (click.bot ? "t" : "f"))}::boolean[]
         ) AS c(link_id, at_ms, visitor, country, referrer, browser, os, device, language, bot)`,
     );
   }

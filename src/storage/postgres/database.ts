@@ -125,7 +125,7 @@ export async function translating<T>(question: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A Postgres array literal for a `::text::text[]` parameter. */
+/** A Postgres array literal for a `::text[]` parameter. */
 export function textArray(values: readonly string[]): string {
   return `{${values.map(quoteElement).join(",")}}`;
 }

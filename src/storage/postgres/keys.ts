@@ -79,7 +79,7 @@ export class PostgresKeyStore implements KeyStore {
     await asking(
       this.#sql,
       () =>
-        sql`UPDATE api_keys SET last_used_at = now() WHERE id = ANY (${`{${ids.join(",")}}`}::text::bigint[])`,
+        sql`UPDATE api_keys SET last_used_at = now() WHERE id = ANY (${`{${ids.join(",")}}`}::bigint[])`,
     );
   }
 }

@@ -74,7 +74,7 @@ export class PostgresLinkStore implements LinkStore {
       () => sql<RouteRow[]>`
         SELECT code, id AS "linkId", target, status, (extract(epoch FROM expires_at) * 1000)::float8 AS "expiresAtMs",
           deleted_at IS NOT NULL AS deleted
-        FROM links WHERE domain_id = ${DEFAULT_DOMAIN_ID} AND code = ANY (${textArray(codes)}::text::text[])`,
+        FROM links WHERE domain_id = ${DEFAULT_DOMAIN_ID} AND code = ANY (${textArray(codes)}::text[])`,
     );
     const byCode = new Map<string, Route>();
     for (const { code, linkId, target, status, expiresAtMs, deleted } of rows) {
@@ -108,7 +108,7 @@ export class PostgresLinkStore implements LinkStore {
         SELECT ${linkColumns(sql)} FROM links
         WHERE deleted_at IS NULL
           ${beforeId === undefined ? sql`` : sql`AND id < ${beforeId}`}
-          ${tag === undefined ? sql`` : sql`AND tags @> ${textArray([tag])}::text::text[]`}
+          ${tag === undefined ? sql`` : sql`AND tags @> ${textArray([tag])}::text[]`}
           ${text === undefined ? sql`` : sql`AND (code || ' ' || coalesce(title, '') || ' ' || target) ILIKE ${containing(text)}`}
         ORDER BY id DESC LIMIT ${limit}`,
     );
@@ -123,7 +123,7 @@ export class PostgresLinkStore implements LinkStore {
         UPDATE links SET
           target = ${change.url ?? sql`target`},
           title = ${change.title === undefined ? sql`title` : change.title},
-          tags = ${change.tags === undefined ? sql`tags` : sql`${textArray(change.tags)}::text::text[]`},
+          tags = ${change.tags === undefined ? sql`tags` : sql`${textArray(change.tags)}::text[]`},
           status = ${change.status ?? sql`status`},
           expires_at = ${change.expiresAt === undefined ? sql`expires_at` : change.expiresAt}
         WHERE domain_id = ${DEFAULT_DOMAIN_ID} AND code = ${code} AND deleted_at IS NULL

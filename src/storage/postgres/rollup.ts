@@ -38,7 +38,7 @@ export class PostgresRollup implements Rollup {
           INSERT INTO link_hours (link_id, hour, clicks, bots)
           SELECT link_id, date_trunc('hour', at, 'UTC'), count(*), count(*) FILTER (WHERE bot)
           FROM clicks
-          WHERE batch = ANY (${taken.ids}::text::bigint[])
+          WHERE batch = ANY (${taken.ids}::bigint[])
             AND at BETWEEN ${taken.firstAt}::text::timestamptz AND ${taken.lastAt}::text::timestamptz
           GROUP BY 1, 2 ORDER BY 1, 2
           ON CONFLICT (link_id, hour)
