@@ -24,7 +24,7 @@ import { CodeGenerator } from "./links/code.ts";
 import { LinkManager } from "./links/manage.ts";
 import { batchedLookup, directLookup, type Resolver } from "./links/resolve.ts";
 import { RouteCache } from "./links/route-cache.ts";
-import { openStorage, type Storage } from "./open-storage.ts";
+import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
@@ -56,6 +56,7 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   await using started = new AsyncDisposableStack();
   const storage = await openStorage(config, log);
   started.defer(() => storage.close());
+  await waitForPostgres(storage.sql, config.startTimeoutMs, log);
   for (const step of await migrate(storage.sql)) log.info({ migration: step }, "migrated");
   const newAdminKey = await new PostgresKeyStore(storage.sql).bootstrap(config.adminKey);
 

@@ -1,8 +1,9 @@
 // Opens the database that the configuration means: the one at HOP_DATABASE_URL, or the embedded one.
 import type { Config } from "./config.ts";
+import { AppError } from "./lib/errors.ts";
 import type { Log } from "./lib/log.ts";
 import { openEmbeddedPostgres } from "./storage/embedded.ts";
-import { type Database, type DatabaseAddress, openDatabase } from "./storage/postgres/database.ts";
+import { asking, type Database, type DatabaseAddress, openDatabase } from "./storage/postgres/database.ts";
 import { watchPool } from "./storage/postgres/watched-pool.ts";
 
 export interface Storage {
@@ -58,4 +59,39 @@ async function findDatabase(
   });
   opened.defer(() => embedded.close());
   return embedded.connection;
+}
+
+const RETRY_MS = 250;
+
+/**
+ * Waits until Postgres accepts connections, as after a restart of both. A refusal that waiting cannot mend, such as a wrong
+ * password, is thrown at once. @throws Error that says what to mend
+ */
+export async function waitForPostgres(sql: Database, timeoutMs: number, log: Log): Promise<void> {
+  const deadlineMs = performance.now() + timeoutMs;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await asking(sql, () => sql`SELECT 1`);
+      return;
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (!(error instanceof AppError)) {
+        throw new Error(`HOP_DATABASE_URL: Postgres refuses (${reason}); correct the URL`, { cause: error });
+      }
+      if (performance.now() > deadlineMs) {
+        const seconds = Math.round(timeoutMs / 1_000);
+        throw new Error(
+          `HOP_DATABASE_URL: Postgres did not answer for ${seconds} s (${reason}); start it or correct the URL`,
+          { cause: error },
+        );
+      }
+      if (attempt === 1) log.warn({ reason }, "waiting for Postgres");
+      await Bun.sleep(RETRY_MS);
+    }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof AppError ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
 }

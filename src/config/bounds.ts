@@ -27,6 +27,12 @@ export const BOUNDS = {
   cacheBytes: bound("HOP_CACHE_BYTES", "bytes", 67_108_864, 2 ** 40, "size of one process's cache"),
   unknownTtlMs: ms("HOP_UNKNOWN_TTL_MS", 2_000, HOUR_MS, "an unknown code is looked up again after this"),
   unknownEntries: bound("HOP_UNKNOWN_ENTRIES", "codes", 20_000, 100_000_000, "unknown codes remembered"),
+  startTimeoutMs: ms(
+    "HOP_START_TIMEOUT_MS",
+    30_000,
+    HOUR_MS,
+    "`hop serve` waits this long for its Postgres to accept connections",
+  ),
   lookupTimeoutMs: ms("HOP_LOOKUP_TIMEOUT_MS", 2_000, HOUR_MS, "a redirect waits this long for its link"),
   lookupQueueMax: bound("HOP_LOOKUP_QUEUE_MAX", "lookups", 10_000, 10_000_000, "lookups waiting at once"),
   batchMax: bound("HOP_BATCH_MAX", "clicks", 2_000, 100_000, "clicks in one batch"),

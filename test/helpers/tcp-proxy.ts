@@ -12,6 +12,7 @@ export class TcpProxy {
   readonly #upstream: Upstream;
   readonly #pairs = new Set<readonly [Socket, Socket | undefined]>();
   #mode: ProxyMode = "pass";
+  #refused = 0;
 
   private constructor(server: Server, upstream: Upstream) {
     this.#server = server;
@@ -35,6 +36,11 @@ export class TcpProxy {
   /** Connections that are open now. */
   get connections(): number {
     return this.#pairs.size;
+  }
+
+  /** Connections that were refused so far. */
+  get refused(): number {
+    return this.#refused;
   }
 
   /** For new connections; open ones go on until they are cut. */
@@ -63,6 +69,7 @@ export class TcpProxy {
 
   #accept(client: Socket): void {
     if (this.#mode === "refuse") {
+      this.#refused++;
       client.resetAndDestroy();
       return;
     }

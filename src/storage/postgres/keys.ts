@@ -78,8 +78,7 @@ export class PostgresKeyStore implements KeyStore {
     const sql = this.#sql;
     await asking(
       this.#sql,
-      () =>
-        sql`UPDATE api_keys SET last_used_at = now() WHERE id = ANY (${`{${ids.join(",")}}`}::bigint[])`,
+      () => sql`UPDATE api_keys SET last_used_at = now() WHERE id = ANY (${`{${ids.join(",")}}`}::bigint[])`,
     );
   }
 }

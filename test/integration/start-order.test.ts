@@ -1,0 +1,49 @@
+// hop and its Postgres may start in any order; what waiting cannot mend is said at once.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
+import { freePort, runHop, startHop } from "../helpers/hop-process.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.drop());
+
+test("hop that starts before its Postgres waits for it", async () => {
+  database.proxy.setMode("refuse");
+  let ready = false;
+  const starting = startHop({ HOP_DATABASE_URL: database.url }).then((hop) => {
+    ready = true;
+    return hop;
+  });
+  await waitFor("hop to knock twice", () => database.proxy.refused >= 2);
+  expect(ready).toBe(false);
+  database.proxy.setMode("pass");
+  const hop = await starting;
+  expect((await fetch(`${hop.url}/readyz`)).status).toBe(200);
+  expect(await hop.kill("SIGTERM")).toBe(0);
+});
+
+test("hop gives up on a Postgres that stays away, and says what to mend", async () => {
+  const { code, output } = await runHop(["serve"], {
+    HOP_DATABASE_URL: `postgres://hop:secret@127.0.0.1:${await freePort()}/hop`,
+    HOP_START_TIMEOUT_MS: "600",
+    HOP_PORT: "0",
+    HOP_ADMIN_PORT: "0",
+  });
+  expect(code).toBe(1);
+  expect(output).toContain("HOP_DATABASE_URL: Postgres did not answer for 1 s");
+  expect(output).toContain("start it or correct the URL");
+  expect(output).not.toContain("secret");
+});
+
+test("a wrong password ends hop at once", async () => {
+  const { code, output } = await runHop(["serve"], {
+    HOP_DATABASE_URL: database.url.replace(/:[^:@]+@/, ":wrong@"),
+    HOP_PORT: "0",
+    HOP_ADMIN_PORT: "0",
+  });
+  expect(code).toBe(1);
+  expect(output).toContain("HOP_DATABASE_URL: Postgres refuses (password authentication failed");
+});
