@@ -8,13 +8,12 @@ import { CountryReader, UserAgentReader } from "./clicks/visitor.ts";
 import type { Config } from "./config.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
+import { apiEndpoints } from "./http/endpoints.ts";
 import { Health } from "./http/health.ts";
-import { linkEndpoints } from "./http/links.ts";
 import { openApiDocument } from "./http/openapi.ts";
 import { createPreview } from "./http/preview.ts";
 import { createRedirect } from "./http/redirect.ts";
 import { type Listener, listen, listenAdmin } from "./http/server.ts";
-import { statsEndpoints } from "./http/stats.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 import { Authenticator } from "./keys/authenticate.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -84,10 +83,12 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   });
   started.defer(() => rollup.close());
   const links = createLinkManager(config, storage, instruments, invalidate, rollup);
-  const endpoints = [
-    ...linkEndpoints({ links, clock, baseUrl: () => baseUrl }),
-    ...statsEndpoints({ links, clicks: new PostgresClickReader(storage.sql), clock }),
-  ];
+  const endpoints = apiEndpoints({
+    links,
+    clicks: new PostgresClickReader(storage.sql),
+    clock,
+    baseUrl: () => baseUrl,
+  });
   const authenticator = new Authenticator({
     store: new PostgresKeyStore(storage.sql),
     clock,
@@ -179,6 +180,8 @@ function createRecorder(config: Config, storage: Storage, instruments: Instrumen
       instruments.clickRetries.inc();
       log.warn({ err: error }, "clicks could not be stored; trying again");
     },
+    onGoodbyeLost: (error) =>
+      log.warn({ err: error }, "the click ledger was not told that this process ended"),
   });
   const bounds = {
     maxBatch: config.batchMax,

@@ -1,5 +1,7 @@
-// Rewrites the committed files that are made from code. Unit tests fail while one of them is out of date.
-
+// npm run regenerate: rewrites the committed files that are made from code. Tests fail while one of them is out of date.
 import { configurationPage } from "../src/config/docs.ts";
+import { generatedFile, openApiPage, schemaPage } from "./helpers/generated.ts";
 
-await Bun.write(`${import.meta.dir}/../docs/configuration.md`, configurationPage());
+await generatedFile("configuration.md").write(configurationPage());
+await generatedFile("openapi.json").write(openApiPage());
+await generatedFile("schema.sql").write(await schemaPage());

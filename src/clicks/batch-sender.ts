@@ -1,8 +1,8 @@
 // Numbers a process's batches and sends each until the store confirms it: the writing half of the click ledger.
 import { randomUUID } from "node:crypto";
-import { withDeadline } from "../lib/deadline.ts";
+import { DeadlineError, withDeadline } from "../lib/deadline.ts";
 import { interval } from "../lib/loop.ts";
-import type { Click } from "./click.ts";
+import type { Click, ClickBatch } from "./click.ts";
 import type { ClickStore, DropReason, Producer } from "./ports.ts";
 
 export interface BatchSenderOptions {
@@ -15,6 +15,8 @@ export interface BatchSenderOptions {
   readonly onDropped: (clicks: number, reason: DropReason) => void;
   /** An attempt failed and will be repeated. */
   readonly onRetry: (error: unknown) => void;
+  /** The ledger could not be told that this producer ended. */
+  readonly onGoodbyeLost: (error: unknown) => void;
 }
 
 const FIRST_RETRY_MS = 20;
@@ -44,12 +46,12 @@ export class BatchSender {
     for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)) {
       if (this.#stopping.signal.aborted) return false;
       try {
-        await this.#open();
-        await this.#bounded(this.#options.store.storeBatch(batch), "storing clicks");
+        await this.#unlessStopped(this.#attempt(batch));
         this.#confirmedSeq = Math.max(this.#confirmedSeq, batch.seq);
         this.#options.onStored(clicks.length);
         return true;
       } catch (error) {
+        if (this.#stopping.signal.aborted) return false;
         // Whatever went wrong, sending the same number again is safe.
         this.#options.onRetry(error);
         await interval(retryMs * (0.5 + Math.random() / 2), this.#stopping.signal);
@@ -72,10 +74,31 @@ export class BatchSender {
   async close(): Promise<void> {
     this.stop();
     if (this.#opened === undefined) return;
-    await this.#bounded(
-      this.#options.store.closeProducer(this.#producer.id, this.#confirmedSeq, this.#dropped),
-      "closing the click ledger",
-    );
+    try {
+      await this.#bounded(
+        this.#options.store.closeProducer(this.#producer.id, this.#confirmedSeq, this.#dropped),
+        "closing the click ledger",
+      );
+    } catch (error) {
+      this.#options.onGoodbyeLost(error);
+    }
+  }
+
+  async #attempt(batch: ClickBatch): Promise<void> {
+    await this.#open();
+    await this.#bounded(this.#options.store.storeBatch(batch), "storing clicks");
+  }
+
+  /** A store that hangs must not hold up the end of the process. */
+  async #unlessStopped(attempt: Promise<void>): Promise<void> {
+    const { promise: stopped, reject } = Promise.withResolvers<never>();
+    const stop = () => reject(new DeadlineError("storing clicks was cut short"));
+    this.#stopping.signal.addEventListener("abort", stop, { once: true });
+    try {
+      await Promise.race([attempt, stopped]);
+    } finally {
+      this.#stopping.signal.removeEventListener("abort", stop);
+    }
   }
 
   #open(): Promise<void> {

@@ -1,6 +1,7 @@
 // hop keys: make, list and revoke API keys.
 import { type Command, InvalidArgumentError } from "commander";
-import { describeKey, generateKey, parseScopes, SCOPES } from "../keys/key.ts";
+import { describeKey, generateKey, parseScopes, type Scope, SCOPES } from "../keys/key.ts";
+import { AppError } from "../lib/errors.ts";
 import { PostgresKeyStore } from "../storage/postgres/keys.ts";
 import { migrate } from "../storage/postgres/migrate.ts";
 import { withStorage } from "./config.ts";
@@ -11,13 +12,10 @@ export function addKeys(program: Command): void {
     .command("create")
     .description("make a key and print it, this once")
     .requiredOption("--name <text>", "what the key is for")
-    .requiredOption("--scopes <list>", `comma-separated: ${SCOPES.join(", ")}`)
-    .action(async (options: { name: string; scopes: string }) => {
-      const scopes = parseScopes(options.scopes.split(","));
+    .requiredOption("--scopes <list>", `comma-separated: ${SCOPES.join(", ")}`, readScopes)
+    .action(async ({ name, scopes }: { name: string; scopes: Scope[] }) => {
       const key = generateKey();
-      const stored = await withKeys((keys) =>
-        keys.insert({ name: options.name, ...describeKey(key), scopes }),
-      );
+      const stored = await withKeys((keys) => keys.insert({ name, ...describeKey(key), scopes }));
       console.log(
         `${key}\nKey ${stored.id} "${stored.name}" may: ${stored.scopes.join(", ")}. It is not shown again.`,
       );
@@ -56,6 +54,15 @@ function describe(key: ListedKey): string {
   const state = key.revokedAt === null ? "valid" : `revoked ${key.revokedAt.toISOString()}`;
   const used = key.lastUsedAt === null ? "never used" : `last used ${key.lastUsedAt.toISOString()}`;
   return `${key.id}  ${key.prefix}…  ${key.name}  [${key.scopes.join(", ")}]  ${state}, ${used}`;
+}
+
+function readScopes(list: string): Scope[] {
+  try {
+    return parseScopes(list.split(","));
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new InvalidArgumentError(error.message);
+  }
 }
 
 function parseId(text: string): number {

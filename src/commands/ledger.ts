@@ -1,6 +1,7 @@
 // hop ledger: does every click add up? Exit 0 balanced, 1 a loss or duplicate is proven, 2 it could not be decided.
 import type { Command } from "commander";
 import { judgeLedger, type LedgerReport, type Verdict } from "../clicks/ledger.ts";
+import { ConfigError } from "../config.ts";
 import { PostgresClickReader } from "../storage/postgres/click-reader.ts";
 import { migrate } from "../storage/postgres/migrate.ts";
 import { withStorage } from "./config.ts";
@@ -30,6 +31,7 @@ async function decide(): Promise<LedgerReport | undefined> {
       return judgeLedger(await new PostgresClickReader(sql).ledgerFacts());
     });
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     process.exitCode = EXIT_CODES.undecided;
     console.error(
       `hop: the ledger could not be read: ${error instanceof Error ? error.message : String(error)}`,

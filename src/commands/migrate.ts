@@ -1,5 +1,6 @@
 // hop migrate: the database schema, up, down and status.
 import { type Command, InvalidArgumentError } from "commander";
+import type { Database } from "../storage/postgres/database.ts";
 import { migrate, migrationStatus } from "../storage/postgres/migrate.ts";
 import { withStorage } from "./config.ts";
 
@@ -15,7 +16,7 @@ export function addMigrate(program: Command): void {
     .command("down")
     .description("undo migrations; THIS DELETES DATA")
     .requiredOption("--to <version>", "the version to go back to; 0 undoes everything", parseVersion)
-    .action(({ to }: { to: number }) => withStorage(async ({ sql }) => report(await migrate(sql, to))));
+    .action(({ to }: { to: number }) => withStorage(async ({ sql }) => report(await undo(sql, to))));
   command
     .command("status")
     .description("list migrations; exit code 1 when some are missing")
@@ -28,6 +29,12 @@ export function addMigrate(program: Command): void {
         if (migrations.some((migration) => !migration.applied)) process.exitCode = 1;
       }),
     );
+}
+
+/** `migrate` would go up to a version that is not there yet. */
+async function undo(sql: Database, to: number): Promise<readonly string[]> {
+  const applied = (await migrationStatus(sql)).filter((migration) => migration.applied);
+  return applied.some(({ version }) => version > to) ? migrate(sql, to) : [];
 }
 
 function report(steps: readonly string[]): void {

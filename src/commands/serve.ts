@@ -19,8 +19,7 @@ async function serve(flags: { port?: string; workers?: string; preset?: string }
   const config = readConfig(flags);
   const log = createLog({ level: config.logLevel, pretty: process.stdout.isTTY });
   const signal = nextSignal();
-  const starting = startServer(config, log, packageJson.version);
-  const hop = await starting;
+  const hop = await startServer(config, log, packageJson.version);
   if (hop.newAdminKey !== undefined) {
     console.log(`Your admin API key, shown only now: ${hop.newAdminKey}`);
   }
@@ -30,6 +29,8 @@ async function serve(flags: { port?: string; workers?: string; preset?: string }
   // A second signal means: now.
   void nextSignal().then(() => process.exit(1));
   await hop.close();
+  // Everything is stored and closed; a connection whose other end is gone must not hold the process for minutes.
+  process.exit();
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {

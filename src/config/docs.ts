@@ -44,7 +44,7 @@ export function configurationPage(): string {
     "",
   ]);
   return [
-    "<!-- Made from src/config/variables.ts and bounds.ts by `npx bun test/regenerate.ts`: change those and run that. -->",
+    "<!-- Made from src/config/variables.ts and bounds.ts by `npm run regenerate`: change those and run that. -->",
     INTRODUCTION,
     ...sections,
     ...presets(),

@@ -48,12 +48,14 @@ async function readBytes(request: Request, { maxBytes, timeoutMs }: BodyBounds):
     return await withDeadline(collect(), timeoutMs, "reading the body");
   } catch (error) {
     reader.cancel().catch(() => undefined);
-    // AbortError: the client went away, or its chunks were no chunks and Bun hung up.
+    // The client went away, or its chunks were no chunks and Bun hung up.
     if (error instanceof DOMException && error.name === "AbortError") {
       throw new AppError("REQUEST_TIMEOUT", "The body did not arrive: the connection ended.", {
         cause: error,
       });
     }
+    // So much came at once that Bun refused it, by an error without a code, before the first read.
+    if (error instanceof Error && error.message.includes("maxRequestBodySize")) throw tooLarge();
     if (!(error instanceof DeadlineError)) throw error;
     throw new AppError("REQUEST_TIMEOUT", `The body did not arrive within ${timeoutMs / 1000} seconds.`);
   }

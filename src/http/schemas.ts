@@ -40,7 +40,7 @@ const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 /** Four-digit years: what both ISO 8601 and Postgres can hold. */
 const dateTime = z
   .string(DATE_HINT)
-  .pipe(z.iso.datetime({ offset: true, error: DATE_HINT }))
+  .pipe(z.iso.datetime({ offset: true, error: DATE_HINT, abort: true }))
   .refine((text) => text >= "1970" && Date.parse(text) <= LAST_MS, DATE_HINT)
   .meta({ format: "date-time", examples: ["2030-01-31T12:00:00Z"] });
 

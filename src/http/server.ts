@@ -58,20 +58,25 @@ export function listenAdmin(options: {
   metrics: () => Promise<{ body: string; contentType: string }>;
 }): Listener {
   const { health, metrics } = options;
+  const newRequestId = requestIds();
   return Bun.serve({
     hostname: options.host,
     port: options.port,
     development: false,
-    routes: {
-      "/livez": () => health.live(),
-      "/readyz": () => health.ready(),
-      "/metrics": async () => {
-        const { body, contentType } = await metrics();
-        return new Response(body, { headers: { "Content-Type": contentType } });
-      },
+    async fetch(request) {
+      const response = await answer(pathOf(request.url));
+      response.headers.set("X-Request-Id", newRequestId());
+      return response;
     },
-    fetch: () => new Response("Here are /metrics, /livez and /readyz.\n", { status: 404 }),
   });
+
+  async function answer(path: string): Promise<Response> {
+    if (path === "livez") return health.live();
+    if (path === "readyz") return health.ready();
+    if (path !== "metrics") return new Response("Here are /metrics, /livez and /readyz.\n", { status: 404 });
+    const { body, contentType } = await metrics();
+    return new Response(body, { headers: { "Content-Type": contentType } });
+  }
 }
 
 /** Between the first slash after the host and the query. `new URL` would cost 1 µs and decode what must not be decoded. */

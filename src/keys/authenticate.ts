@@ -16,6 +16,7 @@ export interface AuthenticatorOptions {
 
 /** Last use is remembered to the minute, so that a busy key costs one write a minute. */
 const TOUCH_EVERY_MS = 60_000;
+const UNAVAILABLE = "API keys cannot be checked now; try again.";
 
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
@@ -26,8 +27,7 @@ export class Authenticator {
     this.#options = options;
     const { store, timeoutMs, maxBatch, maxQueued } = options;
     this.#lookups = new Coalescer({
-      run: (hashes) =>
-        orUnavailable(store.findByHash(hashes), timeoutMs, "API keys cannot be checked now; try again."),
+      run: (hashes) => orUnavailable(store.findByHash(hashes), timeoutMs, UNAVAILABLE),
       maxBatch,
       maxQueued,
     });
@@ -36,7 +36,9 @@ export class Authenticator {
   /** @throws UNAUTHENTICATED, FORBIDDEN, TEMPORARILY_UNAVAILABLE */
   async check(authorization: string | null | undefined, scope: Scope): Promise<ApiKey> {
     const hash = hashKey(parseBearer(authorization));
-    const key = authorise(await this.#lookups.submit(hash), hash, scope);
+    // Waiting for the check ahead counts too.
+    const found = await orUnavailable(this.#lookups.submit(hash), this.#options.timeoutMs, UNAVAILABLE);
+    const key = authorise(found, hash, scope);
     this.#touch(key);
     return key;
   }

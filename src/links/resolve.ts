@@ -35,13 +35,16 @@ export function batchedLookup(store: Pick<LinkStore, "findRoutes">, bounds: Look
     maxBatch: bounds.maxBatch,
     maxQueued: bounds.maxQueued,
   });
-  return { find: (code) => lookups.submit(code) };
+  // Waiting for the lookup ahead counts too.
+  return { find: (code) => orUnavailable(lookups.submit(code), bounds.timeoutMs, UNAVAILABLE) };
 }
+
+const UNAVAILABLE = "The link cannot be looked up now; try again.";
 
 function boundedLookup(
   store: Pick<LinkStore, "findRoutes">,
   codes: readonly string[],
   timeoutMs: number,
 ): Promise<readonly (Route | undefined)[]> {
-  return orUnavailable(store.findRoutes(codes), timeoutMs, "The link cannot be looked up now; try again.");
+  return orUnavailable(store.findRoutes(codes), timeoutMs, UNAVAILABLE);
 }

@@ -27,6 +27,10 @@ function atOnce(times: number, body: object, headers: Record<string, string> = {
   return Promise.all(Array.from({ length: times }, () => hop.api("POST", LINKS, body, headers)));
 }
 
+function withKey(key: string): Record<string, string> {
+  return { "Idempotency-Key": key };
+}
+
 async function linksTo(url: string): Promise<number> {
   const [row] = await database.sql<{ links: number }[]>`
     SELECT count(*) AS links FROM links WHERE target = ${url}`;
@@ -62,8 +66,6 @@ test("an upper-case code and a lower-case code are two links", async () => {
 });
 
 describe("an Idempotency-Key", () => {
-  const withKey = (key: string) => ({ "Idempotency-Key": key });
-
   test("makes one link of 200 simultaneous creates, and 200 equal answers", async () => {
     const body = {
       url: `${TARGET}/once`,

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Database } from "../../src/storage/postgres/database.ts";
 import { type HopEnvironment, type HopProcess, runHop } from "./hop-process.ts";
 import type { Tally } from "./redirect-load.ts";
+import { waitFor } from "./wait-for.ts";
 
 interface StoredClicks {
   readonly code: string;
@@ -24,7 +25,12 @@ export async function findMiscounts(
   };
   // Asking the API brings the totals up to date.
   for (const [code, tally] of tallies) {
-    const { clicks } = shownSchema.parse(await (await hop.api("GET", `/api/v1/links/${code}`)).json());
+    // Just after a fault it may be a 503.
+    const answer = await waitFor(`the API to show ${code}`, async () => {
+      const shown = await hop.api("GET", `/api/v1/links/${code}`);
+      return shown.status === 200 ? shown : undefined;
+    });
+    const { clicks } = shownSchema.parse(await answer.json());
     check(code, "API clicks", clicks, tally);
   }
   for (const { code, rows, totals } of await readStored(sql)) {

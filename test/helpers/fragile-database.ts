@@ -2,6 +2,7 @@
 import { type Database, openDatabase } from "../../src/storage/postgres/database.ts";
 import { kill, serverPid, Stage } from "./embedded-stage.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
+import { waitFor } from "./wait-for.ts";
 
 export interface FragileDatabase {
   /** Straight to the server, whatever happens to the proxy. */
@@ -11,6 +12,8 @@ export interface FragileDatabase {
   readonly proxy: TcpProxy;
   /** kill -9 of the postmaster. */
   killServer(): Promise<void>;
+  /** Resolves when it takes queries. */
+  untilServing(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -39,6 +42,9 @@ export async function openFragileDatabase(): Promise<FragileDatabase> {
       const pid = await serverPid(dataDir);
       if (pid === undefined) throw new Error("there is no Postgres to kill");
       await kill(pid, "SIGKILL");
+    },
+    untilServing: async () => {
+      await waitFor("Postgres to serve", () => sql`SELECT 1`.catch(() => undefined), { timeoutMs: 30_000 });
     },
     close: () => running.disposeAsync(),
   };

@@ -47,6 +47,15 @@ export class TcpProxy {
     for (const pair of this.#pairs) for (const socket of pair) socket?.resetAndDestroy();
   }
 
+  /** Every open connection passes nothing any more and is not closed: a host that is gone, a firewall that forgot. */
+  stall(): void {
+    for (const [client, server] of this.#pairs) {
+      if (server === undefined) continue;
+      client.unpipe(server).pause();
+      server.unpipe(client).pause();
+    }
+  }
+
   async close(): Promise<void> {
     this.cut();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));

@@ -211,7 +211,7 @@ describe("flags and presets", () => {
   });
 });
 
-test("docs/configuration.md is up to date (if not: npx bun test/regenerate.ts)", async () => {
+test("docs/configuration.md is up to date (if not: npm run regenerate)", async () => {
   const committed = await Bun.file(`${import.meta.dir}/../../docs/configuration.md`).text();
   expect(committed).toBe(configurationPage());
   for (const { name } of ROWS) expect(committed).toContain(`| \`${name}\` |`);

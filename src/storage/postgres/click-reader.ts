@@ -2,7 +2,7 @@
 import { type LedgerFacts, MISSING_SHOWN, type ProducerFacts } from "../../clicks/ledger.ts";
 import type { ClickReader } from "../../clicks/ports.ts";
 import type { BotFilter, StatsFacts, StatsQuery } from "../../clicks/stats.ts";
-import { asking, type Database, type Queryable } from "./database.ts";
+import { asking, translating, type Database, type Queryable } from "./database.ts";
 
 export class PostgresClickReader implements ClickReader {
   readonly #sql: Database;
@@ -12,7 +12,7 @@ export class PostgresClickReader implements ClickReader {
   }
 
   async statsFacts(linkId: number, query: StatsQuery): Promise<StatsFacts> {
-    return asking(() =>
+    return asking(this.#sql, () =>
       this.#sql.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY", async (sql) => {
         const [moment] = await sql<{ asOfMs: number }[]>`
           SELECT (extract(epoch FROM coalesce(min(stored_at), now())) * 1000)::bigint AS "asOfMs"
@@ -31,7 +31,7 @@ export class PostgresClickReader implements ClickReader {
   }
 
   async ledgerFacts(): Promise<LedgerFacts> {
-    return asking(() =>
+    return translating(() =>
       this.#sql.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY", async (sql) => {
         await sql`SET LOCAL statement_timeout = 0`;
         const [counts] = await sql<

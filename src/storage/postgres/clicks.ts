@@ -12,6 +12,7 @@ export class PostgresClickStore implements ClickStore {
 
   async openProducer({ id, recorder, ack }: Producer): Promise<void> {
     await asking(
+      this.#sql,
       () => this.#sql`
         INSERT INTO producers (id, recorder, ack) VALUES (${id}, ${recorder}, ${ack}) ON CONFLICT (id) DO NOTHING`,
     );
@@ -19,6 +20,7 @@ export class PostgresClickStore implements ClickStore {
 
   async closeProducer(id: string, lastSeq: number, dropped: Readonly<Record<string, number>>): Promise<void> {
     await asking(
+      this.#sql,
       () => this.#sql`
         UPDATE producers SET ended_at = now(), last_seq = ${lastSeq}, dropped = ${JSON.stringify(dropped)}::text::jsonb
         WHERE id = ${id}`,
@@ -29,6 +31,7 @@ export class PostgresClickStore implements ClickStore {
   async storeBatch({ producer, seq, clicks }: ClickBatch): Promise<void> {
     const times = clicks.map((click) => click.atMs);
     await asking(
+      this.#sql,
       () => this.#sql`
         WITH batch AS (
           INSERT INTO click_batches (producer, seq, clicks, first_at, last_at)

@@ -1,5 +1,6 @@
 // The connection pool, and what its errors mean.
 import postgres from "postgres";
+import { DeadlineError, withDeadline } from "../../lib/deadline.ts";
 import { AppError } from "../../lib/errors.ts";
 
 /** bigint columns as numbers: ids and counts stay far below 2^53. */
@@ -88,12 +89,36 @@ export function isUnavailable(error: unknown): boolean {
   return UNAVAILABLE.has(error.code) || error.code.startsWith("08");
 }
 
-/** Runs a query and translates "not now" into TEMPORARILY_UNAVAILABLE; a bug stays what it is. */
-export async function asking<T>(query: () => Promise<T>): Promise<T> {
+interface Watch {
+  readonly deadlineMs: number;
+  /** Called when a question is asked; the result is called when its answer did not come. */
+  readonly ask: () => () => void;
+}
+
+const watches = new WeakMap<object, Watch>();
+
+/** From now on every question to this pool has a deadline. */
+export function watchAnswers(sql: Database, deadlineMs: number, ask: Watch["ask"]): void {
+  watches.set(sql, { deadlineMs, ask });
+}
+
+/**
+ * Asks the database one question, a statement or a transaction, and translates "not now" into TEMPORARILY_UNAVAILABLE; a bug
+ * stays what it is. A pool that is watched has to answer within its deadline.
+ */
+export async function asking<T>(sql: Queryable, question: () => Promise<T>): Promise<T> {
+  const watch = watches.get(sql);
+  if (watch === undefined) return translating(question);
+  const onSilence = watch.ask();
+  return translating(() => withDeadline(question(), watch.deadlineMs, "asking Postgres", onSilence));
+}
+
+/** As `asking`, for work that may take as long as it needs. */
+export async function translating<T>(question: () => Promise<T>): Promise<T> {
   try {
-    return await query();
+    return await question();
   } catch (error) {
-    if (!isUnavailable(error)) throw error;
+    if (!(error instanceof DeadlineError) && !isUnavailable(error)) throw error;
     throw new AppError("TEMPORARILY_UNAVAILABLE", "The database cannot be reached now; try again.", {
       cause: error,
     });

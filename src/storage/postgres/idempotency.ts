@@ -21,7 +21,7 @@ export class PostgresIdempotencyStore implements IdempotencyStore {
     create: (store: Pick<LinkStore, "insert">) => Promise<Link>,
   ): Promise<IdempotentOutcome> {
     const { apiKeyId, key, requestHash } = request;
-    return asking(() =>
+    return asking(this.#sql, () =>
       this.#sql.begin(async (sql): Promise<IdempotentOutcome> => {
         // An outdated key counts as new. The unique index makes concurrent requests wait here for the first to commit.
         await sql`
@@ -50,6 +50,7 @@ export class PostgresIdempotencyStore implements IdempotencyStore {
   /** Forgets keys older than this moment; how many. */
   async purge(beforeMs: number): Promise<number> {
     const result = await asking(
+      this.#sql,
       () => this.#sql`DELETE FROM idempotency_keys WHERE created_at < ${new Date(beforeMs)}`,
     );
     return result.count;

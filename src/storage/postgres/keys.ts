@@ -13,6 +13,7 @@ export class PostgresKeyStore implements KeyStore {
     const sql = this.#sql;
     const hex = hashes.map((hash) => Buffer.from(hash).toString("hex"));
     const rows = await asking(
+      this.#sql,
       () => sql<ApiKey[]>`
         SELECT ${keyColumns(sql)} FROM api_keys
         WHERE hash IN (SELECT decode(h, 'hex') FROM unnest(string_to_array(${[...new Set(hex)].join(",")}, ',')) AS h)`,
@@ -29,6 +30,7 @@ export class PostgresKeyStore implements KeyStore {
   }: Pick<ApiKey, "name" | "prefix" | "hash" | "scopes">): Promise<ApiKey> {
     const sql = this.#sql;
     const [row] = await asking(
+      this.#sql,
       () => sql<ApiKey[]>`
         INSERT INTO api_keys (name, prefix, hash, scopes)
         VALUES (${name}, ${prefix}, ${hash}, string_to_array(${scopes.join(",")}, ','))
@@ -43,7 +45,7 @@ export class PostgresKeyStore implements KeyStore {
    * Many processes may call this at the same time; a given key that was revoked stays revoked.
    */
   async bootstrap(given: string | undefined): Promise<string | undefined> {
-    return asking(() =>
+    return asking(this.#sql, () =>
       this.#sql.begin(async (sql) => {
         await sql`LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE`;
         const [row] = await sql<{ any: boolean }[]>`SELECT EXISTS (SELECT FROM api_keys) AS any`;
@@ -60,12 +62,13 @@ export class PostgresKeyStore implements KeyStore {
 
   async list(): Promise<readonly ApiKey[]> {
     const sql = this.#sql;
-    return asking(() => sql<ApiKey[]>`SELECT ${keyColumns(sql)} FROM api_keys ORDER BY id`);
+    return asking(this.#sql, () => sql<ApiKey[]>`SELECT ${keyColumns(sql)} FROM api_keys ORDER BY id`);
   }
 
   async revoke(id: number): Promise<boolean> {
     const sql = this.#sql;
     const result = await asking(
+      this.#sql,
       () => sql`UPDATE api_keys SET revoked_at = now() WHERE id = ${id} AND revoked_at IS NULL`,
     );
     return result.count === 1;
@@ -74,6 +77,7 @@ export class PostgresKeyStore implements KeyStore {
   async touch(ids: readonly number[]): Promise<void> {
     const sql = this.#sql;
     await asking(
+      this.#sql,
       () =>
         sql`UPDATE api_keys SET last_used_at = now() WHERE id = ANY (${`{${ids.join(",")}}`}::text::bigint[])`,
     );

@@ -48,6 +48,7 @@ export class PostgresLinkStore implements LinkStore {
       })),
     );
     const made = await asking(
+      this.#sql,
       () => sql<LinkRow[]>`
         INSERT INTO links (domain_id, code, target, title, tags, status, chosen, expires_at)
         SELECT ${DEFAULT_DOMAIN_ID}, code, target, title, tags, status, chosen, expires_at
@@ -69,6 +70,7 @@ export class PostgresLinkStore implements LinkStore {
   async findRoutes(codes: readonly string[]): Promise<readonly (Route | undefined)[]> {
     const sql = this.#sql;
     const rows = await asking(
+      this.#sql,
       () => sql<RouteRow[]>`
         SELECT code, id AS "linkId", target, status, (extract(epoch FROM expires_at) * 1000)::float8 AS "expiresAtMs",
           deleted_at IS NOT NULL AS deleted
@@ -90,6 +92,7 @@ export class PostgresLinkStore implements LinkStore {
   async find(code: string): Promise<Link | undefined> {
     const sql = this.#sql;
     const [row] = await asking(
+      this.#sql,
       () => sql<LinkRow[]>`
         SELECT ${linkColumns(sql)} FROM links WHERE domain_id = ${DEFAULT_DOMAIN_ID} AND code = ${code}`,
     );
@@ -100,6 +103,7 @@ export class PostgresLinkStore implements LinkStore {
     const sql = this.#sql;
     const { limit, beforeId, text, tag } = query;
     const rows = await asking(
+      this.#sql,
       () => sql<LinkRow[]>`
         SELECT ${linkColumns(sql)} FROM links
         WHERE deleted_at IS NULL
@@ -114,6 +118,7 @@ export class PostgresLinkStore implements LinkStore {
   async update(code: string, change: LinkChange): Promise<Link | undefined> {
     const sql = this.#sql;
     const [row] = await asking(
+      this.#sql,
       () => sql<LinkRow[]>`
         UPDATE links SET
           target = ${change.url ?? sql`target`},
@@ -130,6 +135,7 @@ export class PostgresLinkStore implements LinkStore {
   async delete(code: string): Promise<boolean> {
     const sql = this.#sql;
     const result = await asking(
+      this.#sql,
       () => sql`
         UPDATE links SET deleted_at = now()
         WHERE domain_id = ${DEFAULT_DOMAIN_ID} AND code = ${code} AND deleted_at IS NULL`,

@@ -1,7 +1,7 @@
 // Numbered SQL files, applied in one transaction under a lock, so that many processes starting at once migrate once.
 import { fileURLToPath } from "node:url";
 import Postgrator from "postgrator";
-import { asking, type Database, type Queryable } from "./database.ts";
+import { translating, type Database, type Queryable } from "./database.ts";
 
 const FOLDER = fileURLToPath(new URL("../../../migrations/", import.meta.url));
 const TABLE = "hop_migrations";
@@ -16,7 +16,7 @@ export interface Migration {
 
 /** Migrates to a version, up or down; without one, to the newest. Answers what was run, in order. */
 export async function migrate(sql: Database, version?: number): Promise<readonly string[]> {
-  return asking(() =>
+  return translating(() =>
     sql.begin(async (transaction) => {
       await transaction`SET LOCAL statement_timeout = 0`;
       await transaction`SELECT pg_advisory_xact_lock(${LOCK})`;
@@ -29,7 +29,7 @@ export async function migrate(sql: Database, version?: number): Promise<readonly
 
 /** Every migration of this version of hop, and whether the database has it. */
 export async function migrationStatus(sql: Database): Promise<readonly Migration[]> {
-  return asking(async () => {
+  return translating(async () => {
     const tool = migrator(sql);
     const [exists] = await sql<{ found: boolean }[]>`SELECT to_regclass(${TABLE}) IS NOT NULL AS found`;
     const current = exists?.found ? await tool.getDatabaseVersion() : 0;

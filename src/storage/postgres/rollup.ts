@@ -17,7 +17,7 @@ export class PostgresRollup implements Rollup {
    * late is simply taken by a later round. The lock makes rounds of all processes follow one another.
    */
   async rollUp(maxClicks: number): Promise<number> {
-    return asking(() =>
+    return asking(this.#sql, () =>
       this.#sql.begin(async (sql) => {
         await sql`SELECT pg_advisory_xact_lock(${LOCK})`;
         const [taken] = await sql<{ clicks: number; ids: string; firstAt: string; lastAt: string }[]>`

@@ -10,7 +10,7 @@ export class PostgresSaltStore implements SaltStore {
   }
 
   async salt(day: string, candidate: Uint8Array): Promise<Uint8Array> {
-    return asking(async () => {
+    return asking(this.#sql, async () => {
       await this.#sql`INSERT INTO visitor_salts (day, salt) VALUES (${day}, ${candidate}) ON CONFLICT DO NOTHING`;
       const [row] = await this.#sql<
         { salt: Uint8Array }[]
@@ -22,6 +22,6 @@ export class PostgresSaltStore implements SaltStore {
 
   /** Keeps yesterday's too, for processes around midnight. */
   async deleteOld(today: string): Promise<void> {
-    await asking(() => this.#sql`DELETE FROM visitor_salts WHERE day < ${today}::date - 1`);
+    await asking(this.#sql, () => this.#sql`DELETE FROM visitor_salts WHERE day < ${today}::date - 1`);
   }
 }

@@ -40,6 +40,7 @@ faultTest(
       // Whatever lives on has to serve again by itself.
       if (!dead) await untilReceived(load, 200);
       await load.stop();
+      await database.untilServing();
       if (dead) hop = await startHop(env);
 
       expect(await findMiscounts(database.sql, hop, load.tallies)).toEqual([]);

@@ -45,7 +45,7 @@ test("an edit by API is served by another process within 100 ms (p99), and no ol
     samples.push(await watcher.staleness(url, answeredAtMs));
   }
   await watcher.stop();
-  judge("edits by API", samples, watcher);
+  judge("edits by API", samples, [watcher]);
 });
 
 test("an edit by hand in SQL is served by every process within 100 ms (p99), and no old target comes back", async () => {
@@ -58,10 +58,8 @@ test("an edit by hand in SQL is served by every process within 100 ms (p99), and
     const committedAtMs = performance.now();
     for (const watcher of watchers) samples.push(await watcher.staleness(target, committedAtMs));
   }
-  for (const watcher of watchers) {
-    await watcher.stop();
-    judge("edits in SQL", samples, watcher);
-  }
+  for (const watcher of watchers) await watcher.stop();
+  judge("edits in SQL", samples, watchers);
 });
 
 test("a delete by API answers 410 and a delete in SQL 404 at another process within 100 ms (p99)", async () => {
@@ -137,8 +135,10 @@ function show(what: string, samples: readonly number[]) {
   return summary;
 }
 
-function judge(what: string, samples: readonly number[], watcher: TargetWatcher): void {
-  expect(watcher.relapses).toEqual([]);
-  expect(watcher.polls).toBeGreaterThan(samples.length);
+function judge(what: string, samples: readonly number[], watchers: readonly TargetWatcher[]): void {
+  for (const watcher of watchers) {
+    expect(watcher.relapses).toEqual([]);
+    expect(watcher.polls).toBeGreaterThan(samples.length / watchers.length);
+  }
   expect(show(what, samples).p99).toBeLessThan(P99_MS);
 }
