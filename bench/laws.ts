@@ -9,8 +9,8 @@ export interface Law {
   readonly seen: string;
 }
 
-/** A client that used more of its core than this had requests waiting in itself, which no latency of its shows. */
-const CLIENT_SATURATED = 0.9;
+/** A client that used more of its core than this had answers waiting in itself, which no latency of its shows. */
+const CLIENT_SATURATED = 0.75;
 /** Clocks and the end of a run. */
 const MEAN_TOLERANCE = 1.02;
 const LEAST_IN_FLIGHT = 0.8;

@@ -26,7 +26,8 @@ export function addBench(program: Command): void {
 
 async function bench(options: Options): Promise<void> {
   const interrupted = new AbortController();
-  const interrupt = () => interrupted.abort(new Error("interrupted; all that was started has ended"));
+  const interrupt = (name: NodeJS.Signals) =>
+    interrupted.abort(new Error(`ended by ${name}, with everything it had started`));
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, interrupt);
   const { signal } = interrupted;
   const only = options.only ?? SUBJECT_NAMES;
