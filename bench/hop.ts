@@ -8,6 +8,7 @@ const READY_TIMEOUT_MS = 60_000;
 const LEDGER_TIMEOUT_MS = 120_000;
 const LIST_PAGE = 200;
 const SETTLE_TIMEOUT_MS = 30_000;
+const STILL_MS = 2_000;
 
 /** The one API key of every hop that is measured; it opens nothing else. */
 export const API_KEY = "hop_benchmark-benchmark-benchmark-benchmark-123";
@@ -68,18 +69,23 @@ export async function readMetrics(hop: Hop, signal: AbortSignal): Promise<Metric
 }
 
 export const REDIRECTED = 'hop_redirects_total{outcome="redirected"}';
+export const CREATED = "hop_links_created_total";
+const MOVING = [REDIRECTED, CREATED, 'hop_clicks_total{stage="stored"}'];
 
-/** The metrics once nothing moves: wrk hangs up on requests that hop goes on to finish. */
+/**
+ * The metrics once nothing moves: wrk hangs up on requests that hop goes on to finish. A request in flight shows in no
+ * metric, so stillness has to last longer than a slow commit.
+ */
 export async function settledMetrics(hop: Hop, signal: AbortSignal): Promise<Metrics> {
-  let before = await readMetrics(hop, signal);
+  let still = await readMetrics(hop, signal);
+  let stillSinceMs = performance.now();
   const settled = async () => {
     await Bun.sleep(100);
     const now = await readMetrics(hop, signal);
-    const still = [REDIRECTED, 'hop_clicks_total{stage="stored"}', "hop_links_created_total"].every(
-      (line) => now(line) === before(line),
-    );
-    before = now;
-    return still ? now : undefined;
+    const moved = MOVING.some((line) => now(line) !== still(line));
+    still = now;
+    if (moved) stillSinceMs = performance.now();
+    return performance.now() - stillSinceMs >= STILL_MS ? now : undefined;
   };
   return waitFor("hop to come to rest", hop.child, settled, { timeoutMs: SETTLE_TIMEOUT_MS, signal });
 }

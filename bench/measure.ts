@@ -2,10 +2,12 @@
 import { availableParallelism } from "node:os";
 import {
   API_KEY,
+  CREATED,
   type Hop,
   type Ledger,
   type Metrics,
   readLedger,
+  readMetrics,
   REDIRECTED,
   settledMetrics,
   startHop,
@@ -98,7 +100,7 @@ export async function measureHop(
   const ledger = await readLedger(bench.dataDir);
   const { warm, window, before, after } = run;
   const received = warm.requests + window.report.requests;
-  const counted = after(subject.load === "redirects" ? REDIRECTED : "hop_links_created_total");
+  const counted = after(subject.load === "redirects" ? REDIRECTED : CREATED);
   const sample: Sample = {
     subject: subject.name,
     round,
@@ -124,7 +126,7 @@ export async function measureHop(
 async function loadHop(bench: Bench, subject: Subject, hop: Hop) {
   await expectRedirect(`${hop.url}/${bench.workload.example}`, bench.signal);
   const warm = await warmUp(bench, subject, hop.url);
-  const before = await settledMetrics(hop, bench.signal);
+  const before = await readMetrics(hop, bench.signal);
   const window = await measureWindow(bench, subject, hop.url, hop.child, bench.dataDir);
   // Before the queue of an async hop has emptied: this is what the memory was needed for.
   const resident = await residentBytes(hop.child.pid);

@@ -1,6 +1,6 @@
 // Makes the links that are asked for, through the API, and measures first starts on the way.
 import { join } from "node:path";
-import { API_KEY, listCodes, type Hop, settledMetrics, startHop } from "./hop.ts";
+import { API_KEY, CREATED, type Hop, listCodes, readMetrics, startHop } from "./hop.ts";
 import { runWrk } from "./wrk.ts";
 
 export interface Seeded {
@@ -43,7 +43,7 @@ async function createLinks(wrk: string, hop: Hop, links: number, signal: AbortSi
   const deadlineMs = performance.now() + SEED_TIMEOUT_MS;
   for (;;) {
     await runWrk(wrk, hop.url, { kind: "creates", key: API_KEY }, { seconds: BURST_SECONDS, signal });
-    const made = (await settledMetrics(hop, signal))("hop_links_created_total");
+    const made = (await readMetrics(hop, signal))(CREATED);
     if (made >= links) return;
     if (made === 0) throw new Error(`hop makes no links: ${hop.child.output().trim()}`);
     if (performance.now() > deadlineMs)
