@@ -1,12 +1,7 @@
 // What is kept of a click, and how many of them travel together.
 
-/** One counted redirect. No address: `visitor` is a salted hash. */
-export interface Click {
-  readonly linkId: number;
-  /** When it was served, in ms since the epoch. */
-  readonly atMs: number;
-  /** A signed 64-bit integer in decimal. */
-  readonly visitor: string;
+/** What a click tells beside its link, its time and its visitor. Clicks of one kind share one object. */
+export interface Profile {
   /** ISO 3166-1 alpha-2; "ZZ" when unknown. */
   readonly country: string;
   /** Host only; empty when there was none. */
@@ -17,6 +12,16 @@ export interface Click {
   /** Primary language subtag; empty when there was none. */
   readonly language: string;
   readonly bot: boolean;
+}
+
+/** One counted redirect. No address: `visitor` is a salted hash. */
+export interface Click {
+  readonly linkId: number;
+  /** When it was served, in ms since the epoch. */
+  readonly atMs: number;
+  /** A signed 64-bit integer in decimal. */
+  readonly visitor: string;
+  readonly profile: Profile;
 }
 
 /** The unit of the ledger: (producer, seq) is stored at most once, however often it is sent. */

@@ -1,5 +1,6 @@
 // From a request to a click: who came, from where, with what, without keeping an address.
-import type { Click } from "./click.ts";
+import { Memo } from "../lib/memo.ts";
+import type { Click, Profile } from "./click.ts";
 import {
   type CountryReader,
   type HeaderReader,
@@ -19,9 +20,13 @@ export interface ClickObserverOptions {
 }
 
 const DAY_MS = 86_400_000;
+/** Kinds of visits that are remembered at least; twice as many at most, of this many characters each. */
+const REMEMBERED_KINDS = 5_000;
+const MAX_KIND_LENGTH = 1_000;
 
 export class ClickObserver {
   readonly #options: ClickObserverOptions;
+  readonly #profiles = new Memo<Profile>(REMEMBERED_KINDS);
   #saltUntilMs = 0;
   #salt: Uint8Array = new Uint8Array();
 
@@ -32,19 +37,33 @@ export class ClickObserver {
   /** @param clientIp used for the country and the visitor hash, then forgotten. */
   observe(linkId: number, atMs: number, clientIp: string, headers: HeaderReader): Click {
     const userAgent = headers.get("user-agent") ?? "";
-    const { browser, os, device, bot } = this.#options.userAgents.read(userAgent);
     return {
       linkId,
       atMs,
       visitor: visitorHash(this.#saltAt(atMs), clientIp, userAgent),
-      country: this.#options.countries.country(clientIp),
-      referrer: referrerHost(headers.get("referer")),
+      profile: this.#profile(this.#options.countries.country(clientIp), userAgent, headers),
+    };
+  }
+
+  /** Most visits are of a kind that was seen before: one look-up instead of reading three headers (3 µs). */
+  #profile(country: string, userAgent: string, headers: HeaderReader): Profile {
+    const referer = headers.get("referer");
+    const acceptLanguage = headers.get("accept-language");
+    const kind = `${country}\n${acceptLanguage}\n${referer}\n${userAgent}`;
+    const known = this.#profiles.get(kind);
+    if (known !== undefined) return known;
+    const { browser, os, device, bot } = this.#options.userAgents.read(userAgent);
+    const profile: Profile = {
+      country,
+      referrer: referrerHost(referer),
       browser,
       os,
       device,
-      language: language(headers.get("accept-language")),
+      language: language(acceptLanguage),
       bot,
     };
+    if (kind.length <= MAX_KIND_LENGTH) this.#profiles.set(kind, profile);
+    return profile;
   }
 
   #saltAt(atMs: number): Uint8Array {

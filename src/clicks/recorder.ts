@@ -105,7 +105,9 @@ export class BatchRecorder implements ClickRecorder {
       clearTimeout(timer);
       this.#storeAway = false;
       inFlight.settle(stored);
-      if (!stored && this.#answersFirst) this.#sender.drop(inFlight.clicks.length, "shutdown");
+      if (!this.#answersFirst) continue;
+      if (!stored) this.#sender.drop(inFlight.clicks.length, "shutdown");
+      await Bun.sleep(ASYNC_PAUSE_MS);
     }
     this.#running = undefined;
   }
@@ -158,6 +160,12 @@ export class InlineRecorder implements ClickRecorder {
     await this.#sender.close();
   }
 }
+
+/**
+ * With HOP_CLICKS_ACK=async nobody waits for a batch, and the queue is lost with the process anyway: a short pause makes
+ * batches large. (Measured at 64 connections: batches of 8 clicks and 37k redirects/s without it.)
+ */
+const ASYNC_PAUSE_MS = 10;
 
 const ANSWER_NOW = Promise.resolve();
 

@@ -2,7 +2,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { randomUUID } from "node:crypto";
 import * as fc from "fast-check";
-import type { Click } from "../../src/clicks/click.ts";
 import { judgeLedger } from "../../src/clicks/ledger.ts";
 import { DIMENSIONS, type StatsFacts, type StatsQuery } from "../../src/clicks/stats.ts";
 import { aClick } from "../helpers/clicks.ts";
@@ -35,7 +34,11 @@ export function describeClickStore(name: string, open: OpenStores): void {
       return id;
     }
 
-    function store(seq: number, clicks: readonly Partial<Click>[], by = producer): Promise<void> {
+    function store(
+      seq: number,
+      clicks: readonly Parameters<typeof aClick>[0][],
+      by = producer,
+    ): Promise<void> {
       return stores.clicks.storeBatch({
         producer: by,
         seq,

@@ -69,12 +69,12 @@ export class MemoryClickStore implements ClickStore, ClickReader, Rollup {
       click.linkId === linkId &&
       click.atMs >= query.fromMs &&
       click.atMs < query.toMs &&
-      { include: true, exclude: !click.bot, only: click.bot }[query.bots];
+      { include: true, exclude: !click.profile.bot, only: click.profile.bot }[query.bots];
     const clicks = this.stored.filter(asked);
     const buckets = [
       ...Map.groupBy(this.#inTotals.filter(asked), (click) => bucketOf(click.atMs, query.interval)),
     ];
-    const values = [...Map.groupBy(clicks, (click) => click[query.by])];
+    const values = [...Map.groupBy(clicks, (click) => click.profile[query.by])];
     return {
       buckets: buckets
         .map(([startMs, members]) => ({ startMs, clicks: members.length, unique: visitors(members) }))

@@ -101,13 +101,15 @@ describe("the click observer", () => {
       linkId: 7,
       atMs: NOON,
       visitor: expect.stringMatching(/^-?\d+$/) as string,
-      country: "ZZ",
-      referrer: "news.example",
-      browser: "Firefox",
-      os: "Linux",
-      device: "desktop",
-      language: "de",
-      bot: false,
+      profile: {
+        country: "ZZ",
+        referrer: "news.example",
+        browser: "Firefox",
+        os: "Linux",
+        device: "desktop",
+        language: "de",
+        bot: false,
+      },
     });
     expect(JSON.stringify(click)).not.toContain("203.0.113.9");
   });
@@ -136,10 +138,12 @@ describe("the click observer", () => {
   test("takes a request without headers for a bot from nowhere", async () => {
     const observer = await openObserver();
     expect(observer.observe(1, clock(), "::1", new Headers())).toMatchObject({
-      bot: true,
-      referrer: "",
-      language: "",
-      country: "ZZ",
+      profile: {
+        bot: true,
+        referrer: "",
+        language: "",
+        country: "ZZ",
+      },
     });
   });
 });

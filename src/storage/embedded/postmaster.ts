@@ -166,8 +166,6 @@ function serverArguments(socketDir: string, data: string): string[] {
     // One server on a shared box: the default cache, and room for a few hop processes with pools.
     shared_buffers: "128MB",
     max_connections: 100,
-    // Whole pages after a checkpoint are most of the log of a small write-heavy database; pglz is in every build.
-    wal_compression: "on",
     // Three worker processes fewer; reads are few and cached.
     io_method: "sync",
     // Containers give /dev/shm 64 MB, which parallel hash joins outgrow.

@@ -1,7 +1,7 @@
 // Click batches in Postgres: one statement, one transaction, one round trip a batch.
-import type { Click, ClickBatch } from "../../clicks/click.ts";
+import type { Click, ClickBatch, Profile } from "../../clicks/click.ts";
 import type { ClickStore, Producer } from "../../clicks/ports.ts";
-import { asking, type Database, quoteElement } from "./database.ts";
+import { asking, type Database, textArray } from "./database.ts";
 
 export class PostgresClickStore implements ClickStore {
   readonly #sql: Database;
@@ -29,36 +29,55 @@ export class PostgresClickStore implements ClickStore {
 
   /** The ledger row comes first and decides: only if (producer, seq) is new are its clicks inserted. */
   async storeBatch({ producer, seq, clicks }: ClickBatch): Promise<void> {
+    const { profiles, numbers } = profilesOf(clicks);
     const times = clicks.map((click) => click.atMs);
+    const firstMs = Math.min(...times);
     await asking(
       this.#sql,
       () => this.#sql`
         WITH batch AS (
           INSERT INTO click_batches (producer, seq, clicks, first_at, last_at)
-          VALUES (${producer}, ${seq}, ${clicks.length}, to_timestamp(${Math.min(...times)}::float8 / 1000),
+          VALUES (${producer}, ${seq}, ${clicks.length}, to_timestamp(${firstMs}::float8 / 1000),
             to_timestamp(${Math.max(...times)}::float8 / 1000))
           ON CONFLICT (producer, seq) DO NOTHING RETURNING id
         )
         INSERT INTO clicks (link_id, at, visitor, country, referrer, browser, os, device, language, bot, batch)
-        SELECT c.link_id, to_timestamp(c.at_ms / 1000), c.visitor, c.country, c.referrer, c.browser, c.os, c.device,
-          c.language, c.bot, batch.id
+        SELECT c.link_id, to_timestamp((${firstMs}::float8 + c.after_ms) / 1000), c.visitor, p.country, p.referrer,
+          p.browser, p.os, p.device, p.language, p.bot, batch.id
         FROM batch, unnest(
-          ${column(clicks, (click) => click.linkId)}::bigint[],
-          ${column(clicks, (click) => click.atMs)}::float8[],
-          ${column(clicks, (click) => click.visitor)}::bigint[],
-          ${column(clicks, (click) => quoteElement(click.country))}::text[],
-          ${column(clicks, (click) => quoteElement(click.referrer))}::text[],
-          ${column(clicks, (click) => quoteElement(click.browser))}::text[],
-          ${column(clicks, (click) => quoteElement(click.os))}::text[],
-          ${column(clicks, (click) => quoteElement(click.device))}::text[],
-          ${column(clicks, (click) => quoteElement(click.language))}::text[],
-          ${column(clicks, (click) => (click.bot ? "t" : "f"))}::boolean[]
-        ) AS c(link_id, at_ms, visitor, country, referrer, browser, os, device, language, bot)`,
+          ${array(clicks.map((click) => click.linkId))}::bigint[],
+          ${array(times.map((atMs) => atMs - firstMs))}::float8[],
+          ${array(clicks.map((click) => click.visitor))}::bigint[],
+          ${array(numbers)}::integer[]
+        ) AS c(link_id, after_ms, visitor, profile)
+        JOIN unnest(
+          ${textArray(profiles.map((profile) => profile.country))}::text[],
+          ${textArray(profiles.map((profile) => profile.referrer))}::text[],
+          ${textArray(profiles.map((profile) => profile.browser))}::text[],
+          ${textArray(profiles.map((profile) => profile.os))}::text[],
+          ${textArray(profiles.map((profile) => profile.device))}::text[],
+          ${textArray(profiles.map((profile) => profile.language))}::text[],
+          ${array(profiles.map((profile) => (profile.bot ? "t" : "f")))}::boolean[]
+        ) WITH ORDINALITY AS p(country, referrer, browser, os, device, language, bot, number) ON p.number = c.profile`,
     );
   }
 }
 
-/** A Postgres array literal. Ten of these as text cost less than ten typed arrays in the client library. */
-function column(clicks: readonly Click[], value: (click: Click) => string | number): string {
-  return `{${clicks.map(value).join(",")}}`;
+/**
+ * The profiles of a batch and, for each click, the number of its own, from 1. Clicks of one moment have few: sending each
+ * once instead of six texts a click took a third off the cost of a click in Postgres.
+ */
+function profilesOf(clicks: readonly Click[]): { profiles: readonly Profile[]; numbers: readonly number[] } {
+  const known = new Map<Profile, number>();
+  const numbers = clicks.map(({ profile }) => {
+    const number = known.get(profile) ?? known.size + 1;
+    known.set(profile, number);
+    return number;
+  });
+  return { profiles: [...known.keys()], numbers };
+}
+
+/** A Postgres array literal of things that need no quotes. */
+function array(values: readonly (string | number)[]): string {
+  return `{${values.join(",")}}`;
 }
