@@ -163,7 +163,7 @@ export class InlineRecorder implements ClickRecorder {
 
 /**
  * With HOP_CLICKS_ACK=async nobody waits for a batch, and the queue is lost with the process anyway: a short pause makes
- * batches large. (Measured at 64 connections: batches of 8 clicks and 37k redirects/s without it.)
+ * batches large. (Measured with one link at 64 connections: Postgres spends 8.5 µs on a click without it, 6.2 µs with it.)
  */
 const ASYNC_PAUSE_MS = 10;
 
