@@ -139,7 +139,14 @@ describe("problems", () => {
   });
 
   test("what this version can't do yet is refused, and nothing else is", () => {
-    const env = { HOP_REDIS_URL: "nonsense", HOP_CLICKS: "stream", HOP_CACHE: "tiered", HOP_WORKERS: "auto" };
+    const env = {
+      HOP_REDIS_URL: "nonsense",
+      HOP_CLICKS: "stream",
+      HOP_CLICKS_WAIT_MS: "50",
+      HOP_CLICKS_RETENTION_DAYS: "30",
+      HOP_CACHE: "tiered",
+      HOP_WORKERS: "auto",
+    };
     const problems = problemsOf(() => load(env));
     expect(problems).toHaveLength(Object.keys(NOT_YET).length);
     expect(problems).toContain("HOP_REDIS_URL: this version of hop runs on Postgres alone; remove it");
