@@ -1,17 +1,30 @@
 // What is kept of a click, and how many of them travel together.
 
-/** What a click tells beside its link, its time and its visitor. Clicks of one kind share one object. */
+/** What a User-Agent header said. Clicks refer to it, so that a better rule can judge the header again. */
+export interface Agent {
+  /** A signed 64-bit integer in decimal, made from `text`: equal headers have equal ids in every process. */
+  readonly id: string;
+  /** The header, cut to MAX_USER_AGENT_LENGTH characters. */
+  readonly text: string;
+  readonly browser: string;
+  readonly os: string;
+  readonly device: string;
+  readonly bot: boolean;
+  /** The version of the rules that judged it. */
+  readonly rules: string;
+}
+
+/** What a click tells beside its link, its time and its visitor. Clicks of one kind share one object and one row. */
 export interface Profile {
+  /** A signed 64-bit integer in decimal, made from the other fields: equal profiles have equal ids in every process. */
+  readonly id: string;
   /** ISO 3166-1 alpha-2; "ZZ" when unknown. */
   readonly country: string;
   /** Host only; empty when there was none. */
   readonly referrer: string;
-  readonly browser: string;
-  readonly os: string;
-  readonly device: string;
   /** Primary language subtag; empty when there was none. */
   readonly language: string;
-  readonly bot: boolean;
+  readonly agent: Agent;
 }
 
 /** One counted redirect. No address: `visitor` is a salted hash. */
@@ -19,15 +32,22 @@ export interface Click {
   readonly linkId: number;
   /** When it was served, in ms since the epoch. */
   readonly atMs: number;
-  /** A signed 64-bit integer in decimal. */
-  readonly visitor: string;
+  /** A signed 64-bit integer. */
+  readonly visitor: bigint;
   readonly profile: Profile;
+}
+
+/** A process that records clicks, as the ledger knows it. */
+export interface Producer {
+  /** UUID. */
+  readonly id: string;
+  readonly recorder: "inline" | "batch" | "stream";
+  readonly ack: "durable" | "async";
 }
 
 /** The unit of the ledger: (producer, seq) is stored at most once, however often it is sent. */
 export interface ClickBatch {
-  /** UUID of the process that recorded the clicks. */
-  readonly producer: string;
+  readonly producer: Producer;
   /** 1, 2, 3 … within its producer; a missing number is a provable loss. */
   readonly seq: number;
   readonly clicks: readonly Click[];

@@ -1,5 +1,5 @@
 // What the clicks domain needs from a store. Implementations: storage/postgres/clicks.ts, and one in memory for tests.
-import type { ClickBatch } from "./click.ts";
+import type { ClickBatch, Producer } from "./click.ts";
 import type { LedgerFacts } from "./ledger.ts";
 import type { StatsFacts, StatsQuery } from "./stats.ts";
 
@@ -7,23 +7,15 @@ import type { StatsFacts, StatsQuery } from "./stats.ts";
 export const DROP_REASONS = ["queue_full", "shutdown"] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
 
-/** A process that records clicks, as the ledger knows it. */
-export interface Producer {
-  readonly id: string;
-  readonly recorder: "inline" | "batch";
-  readonly ack: "durable" | "async";
-}
-
 export interface ClickStore {
-  /** Makes the producer known to the ledger; must come before its first batch. Repeating it is harmless. */
-  openProducer(producer: Producer): Promise<void>;
-  /** What a producer says when it ends in good order: the last batch number that was confirmed, and what it dropped. */
-  closeProducer(id: string, lastSeq: number, dropped: Readonly<Record<string, number>>): Promise<void>;
   /**
-   * Durable when it resolves, and counted once however often it is called with one (producer, seq).
-   * Safe to repeat after any error.
+   * Durable when it resolves: all of the batches or none. Each counts once, however often it is sent; its producer becomes
+   * known to the ledger with its first batch. Safe to repeat after any error.
+   * @returns the clicks of batches that were new
    */
-  storeBatch(batch: ClickBatch): Promise<void>;
+  storeBatches(batches: readonly ClickBatch[]): Promise<number>;
+  /** What a producer says when it ends in good order: the number of its last batch, and what it dropped. */
+  closeProducer(producer: Producer, lastSeq: number, dropped: Readonly<Record<string, number>>): Promise<void>;
 }
 
 /** Reads for people: both see one consistent moment. */
