@@ -63,15 +63,11 @@ export class TestRedis {
     if (binary === undefined)
       throw new Error("neither redis-server nor valkey-server is on PATH; install one of them");
     const { fsync, arguments: more = [] } = this.#options;
-    const child = spawn(
-      binary,
-      [
-        ...["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#directory, "--save", ""],
-        ...(fsync === undefined ? [] : ["--appendonly", "yes", "--appendfsync", fsync]),
-        ...more,
-      ],
-      { stdio: ["ignore", "pipe", "pipe"] },
-    );
+    const place = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#directory];
+    const disk = fsync === undefined ? [] : ["--appendonly", "yes", "--appendfsync", fsync];
+    const child = spawn(binary, [...place, "--save", "", ...disk, ...more], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8");
@@ -139,14 +135,11 @@ export async function startCluster(options: TestRedisOptions = {}): Promise<Test
   await using started = new AsyncDisposableStack();
   const nodes: TestRedis[] = [];
   for (let count = 0; count < MASTERS * 2; count++) {
-    const bus = String(await freePort());
+    const cluster = ["--cluster-enabled", "yes", "--cluster-port", String(await freePort())];
+    const haste = ["--cluster-node-timeout", String(NODE_TIMEOUT_MS), "--repl-diskless-sync-delay", "0"];
     const node = await TestRedis.start({
       ...options,
-      arguments: [
-        ...["--cluster-enabled", "yes", "--cluster-port", bus],
-        ...["--cluster-node-timeout", String(NODE_TIMEOUT_MS), "--repl-diskless-sync-delay", "0"],
-        ...(options.arguments ?? []),
-      ],
+      arguments: [...cluster, ...haste, ...(options.arguments ?? [])],
     });
     started.defer(() => node.stop());
     nodes.push(node);

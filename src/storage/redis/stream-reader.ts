@@ -167,11 +167,9 @@ export class RedisStreamReader implements ClickQueue {
   async #readRows(client: RedisClient, after: string, blockMs?: number): Promise<readonly Row[]> {
     const { consumer, timeoutMs } = this.#options;
     const block = blockMs === undefined ? [] : ["BLOCK", String(blockMs)];
+    const bounds = ["COUNT", String(READ_COUNT), ...block];
     const reply = await withDeadline(
-      client.callBuffer(
-        ...["XREADGROUP", "GROUP", GROUP, consumer, "COUNT", String(READ_COUNT)],
-        ...[...block, "STREAMS", this.#key, after],
-      ),
+      client.callBuffer("XREADGROUP", "GROUP", GROUP, consumer, ...bounds, "STREAMS", this.#key, after),
       timeoutMs + (blockMs ?? 0),
       "reading the stream",
     );
