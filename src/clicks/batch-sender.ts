@@ -2,8 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { DeadlineError, withDeadline } from "../lib/deadline.ts";
 import { interval } from "../lib/loop.ts";
-import type { Click, ClickBatch } from "./click.ts";
-import type { ClickStore, DropReason, Producer } from "./ports.ts";
+import type { Click, ClickBatch, Producer } from "./click.ts";
+import type { ClickStore, DropReason } from "./ports.ts";
 
 export interface BatchSenderOptions {
   readonly store: ClickStore;
@@ -28,7 +28,6 @@ export class BatchSender {
   readonly #producer: Producer;
   readonly #dropped: Partial<Record<DropReason, number>> = {};
   readonly #stopping = new AbortController();
-  #opened: Promise<void> | undefined;
   #lastSeq = 0;
   #confirmedSeq = 0;
 
@@ -42,7 +41,7 @@ export class BatchSender {
    * they may or may not be stored.
    */
   async send(clicks: readonly Click[]): Promise<boolean> {
-    const batch = { producer: this.#producer.id, seq: ++this.#lastSeq, clicks };
+    const batch = { producer: this.#producer, seq: ++this.#lastSeq, clicks };
     for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)) {
       if (this.#stopping.signal.aborted) return false;
       try {
@@ -73,10 +72,10 @@ export class BatchSender {
   /** Tells the ledger that this producer ended in good order. Best effort: without it the ledger says "open". */
   async close(): Promise<void> {
     this.stop();
-    if (this.#opened === undefined) return;
+    if (this.#lastSeq === 0) return;
     try {
       await this.#bounded(
-        this.#options.store.closeProducer(this.#producer.id, this.#confirmedSeq, this.#dropped),
+        this.#options.store.closeProducer(this.#producer, this.#confirmedSeq, this.#dropped),
         "closing the click ledger",
       );
     } catch (error) {
@@ -85,8 +84,7 @@ export class BatchSender {
   }
 
   async #attempt(batch: ClickBatch): Promise<void> {
-    await this.#open();
-    await this.#bounded(this.#options.store.storeBatch(batch), "storing clicks");
+    await this.#bounded(this.#options.store.storeBatches([batch]), "storing clicks");
   }
 
   /** A store that hangs must not hold up the end of the process. */
@@ -99,17 +97,6 @@ export class BatchSender {
     } finally {
       this.#stopping.signal.removeEventListener("abort", stop);
     }
-  }
-
-  #open(): Promise<void> {
-    this.#opened ??= this.#bounded(
-      this.#options.store.openProducer(this.#producer),
-      "opening the click ledger",
-    ).catch((error: unknown) => {
-      this.#opened = undefined;
-      throw error;
-    });
-    return this.#opened;
   }
 
   #bounded<T>(work: Promise<T>, what: string): Promise<T> {

@@ -15,7 +15,11 @@ export interface ClickStore {
    */
   storeBatches(batches: readonly ClickBatch[]): Promise<number>;
   /** What a producer says when it ends in good order: the number of its last batch, and what it dropped. */
-  closeProducer(producer: Producer, lastSeq: number, dropped: Readonly<Record<string, number>>): Promise<void>;
+  closeProducer(
+    producer: Producer,
+    lastSeq: number,
+    dropped: Readonly<Record<string, number>>,
+  ): Promise<void>;
 }
 
 /** Reads for people: both see one consistent moment. */
