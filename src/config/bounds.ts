@@ -38,6 +38,13 @@ export const BOUNDS = {
   batchMax: bound("HOP_BATCH_MAX", "clicks", 2_000, 100_000, "clicks in one batch"),
   clicksQueueMax: bound("HOP_CLICKS_QUEUE_MAX", "clicks", 50_000, 10_000_000, "clicks waiting for a batch"),
   clicksTimeoutMs: ms("HOP_CLICKS_TIMEOUT_MS", 5_000, HOUR_MS, "a redirect waits this long for its click"),
+  spoolBytes: bound(
+    "HOP_SPOOL_BYTES",
+    "bytes",
+    268_435_456,
+    2 ** 40,
+    "size of one process's spool on the disk; clicks that don't fit are dropped and counted",
+  ),
   rollupIntervalMs: ms("HOP_ROLLUP_INTERVAL_MS", 1_000, HOUR_MS, "stored clicks reach the totals this often"),
   createBatchMax: bound("HOP_CREATE_BATCH_MAX", "links", 500, 10_000, "links created in one batch"),
   createQueueMax: bound("HOP_CREATE_QUEUE_MAX", "links", 5_000, 1_000_000, "links waiting for a batch"),

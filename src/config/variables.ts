@@ -165,7 +165,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     group: "Clicks",
     kind: kinds.integer(1, 60_000, "ms"),
     default: "50",
-    doc: "a batch goes to the spool when it isn't stored after this",
+    doc: "a batch goes to the spool when it isn't stored after this; not more than HOP_CLICKS_TIMEOUT_MS",
   },
   clicksRetentionDays: {
     name: "HOP_CLICKS_RETENTION_DAYS",
@@ -246,10 +246,6 @@ export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
   clicks: {
     refuses: (text) => text === "stream",
     problem: "stream isn't in this version of hop yet; write inline or batch",
-  },
-  clicksWaitMs: {
-    refuses: () => true,
-    problem: "this version of hop has no spool yet; remove it (HOP_CLICKS_TIMEOUT_MS bounds the wait)",
   },
   clicksRetentionDays: {
     refuses: () => true,
