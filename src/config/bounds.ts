@@ -46,6 +46,13 @@ export const BOUNDS = {
     HOUR_MS,
     "totalled clicks reach dimensions and visitors this often",
   ),
+  spoolBytes: bound(
+    "HOP_SPOOL_BYTES",
+    "bytes",
+    268_435_456,
+    BYTES_MAX,
+    "size of one process's spool on the disk; clicks that don't fit are dropped and counted",
+  ),
   createBatchMax: bound("HOP_CREATE_BATCH_MAX", "links", 500, 10_000, "links created in one batch"),
   createQueueMax: bound("HOP_CREATE_QUEUE_MAX", "links", 5_000, 1_000_000, "links waiting for a batch"),
   codeAttempts: bound("HOP_CODE_ATTEMPTS", "attempts", 10, 1_000, "codes tried until a free one is found"),

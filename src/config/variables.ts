@@ -193,7 +193,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     group: "Clicks",
     kind: kinds.integer(1, 60_000, "ms"),
     default: "50",
-    doc: "a batch goes to the spool when it isn't stored after this",
+    doc: "a batch goes to the spool when it isn't stored after this; not more than HOP_CLICKS_TIMEOUT_MS",
   },
   clicksRetentionDays: {
     name: "HOP_CLICKS_RETENTION_DAYS",
@@ -267,10 +267,6 @@ export interface NotYet {
 
 /** All that this version of hop refuses and a later one won't. Delete a row when its feature arrives. */
 export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
-  clicksWaitMs: {
-    refuses: () => true,
-    problem: "this version of hop has no spool yet; remove it (HOP_CLICKS_TIMEOUT_MS bounds the wait)",
-  },
   clicksRetentionDays: {
     refuses: () => true,
     problem: "this version of hop keeps all clicks; remove it",

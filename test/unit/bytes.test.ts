@@ -46,7 +46,10 @@ describe("bytes", () => {
     fc.assert(
       fc.property(fc.array(step), (steps) => {
         const reader = new ByteReader(write(steps));
-        for (const step of steps) expect<unknown>(read(reader, step)).toEqual(step.value);
+        for (const step of steps) {
+          const value: unknown = read(reader, step);
+          expect(value).toEqual(step.value);
+        }
         expect(reader.remaining).toBe(0);
       }),
     );

@@ -138,9 +138,16 @@ describe("problems", () => {
     }
   });
 
+  test("a wait for the store that is longer than a click may take is refused", () => {
+    expect(problemsOf(() => load({ HOP_CLICKS_WAIT_MS: "80", HOP_CLICKS_TIMEOUT_MS: "79" }))).toEqual([
+      "HOP_CLICKS_WAIT_MS: 80 is more than HOP_CLICKS_TIMEOUT_MS (79); write at most that",
+    ]);
+    expect(problemsOf(() => load({ HOP_CLICKS_TIMEOUT_MS: "49" }))).toHaveLength(1);
+    expect(problemsOf(() => load({ HOP_CLICKS_WAIT_MS: "80", HOP_CLICKS_TIMEOUT_MS: "80" }))).toEqual([]);
+  });
+
   test("what this version can't do yet is refused, and nothing else is", () => {
     const env = {
-      HOP_CLICKS_WAIT_MS: "50",
       HOP_CLICKS_RETENTION_DAYS: "30",
       HOP_CACHE: "tiered",
       HOP_WORKERS: "auto",
