@@ -56,7 +56,14 @@ export function createInstruments(version: string) {
       name: "hop_clicks_total",
       help: "Clicks by what became of them",
       label: "stage",
-      values: ["recorded", "stored", ...DROP_REASONS.map((reason) => `dropped_${reason}` as const)],
+      // "streamed" are in Redis and not yet stored; "duplicate" came again and were stored before.
+      values: [
+        "recorded",
+        "streamed",
+        "stored",
+        "duplicate",
+        ...DROP_REASONS.map((reason) => `dropped_${reason}` as const),
+      ],
       registry,
     }),
     clickBatchSize: histogram("hop_click_batch_size", "Clicks stored in one transaction", SIZE_BUCKETS),
