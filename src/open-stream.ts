@@ -64,7 +64,7 @@ export function openClickStream(
     resendMs: config.streamResendMs,
     resendMaxBytes: config.streamResendBytes,
     checkEveryMs: config.streamCheckMs,
-    onSize: instruments.setSizes,
+    onSize: (sizes) => instruments.setSizes(sizes),
     onResent: (entries) => {
       instruments.resent.inc(entries);
       log.warn(
