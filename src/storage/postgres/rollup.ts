@@ -7,7 +7,7 @@ import { asking, type Database, type Queryable, translating } from "./database.t
 export const TOTALS_LOCK = 7_465_002;
 export const DIMENSIONS_LOCK = 7_465_003;
 
-const HURRIED_LOCK_TIMEOUT_MS = 50;
+const HURRIED_LOCK_TIMEOUT_MS = 1_000;
 /** A statement of a large set on a slow disk. */
 const ROUND_TIMEOUT_MS = 120_000;
 /** Postgres's word for "another process holds the lock". */
