@@ -32,7 +32,7 @@ import { PostgresKeyStore } from "./storage/postgres/keys.ts";
 import { PostgresLinkStore } from "./storage/postgres/links.ts";
 import { LinkListener } from "./storage/postgres/listener.ts";
 import { migrate } from "./storage/postgres/migrate.ts";
-import { createPartitions } from "./storage/postgres/partitions.ts";
+import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
 import { PostgresRollup } from "./storage/postgres/rollup.ts";
 import { PostgresSaltStore } from "./storage/postgres/salts.ts";
 
@@ -61,7 +61,7 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   const newAdminKey = await new PostgresKeyStore(storage.sql).bootstrap(config.adminKey);
 
   const instruments = createInstruments(version);
-  const salts = await startMaintenance(storage, log, started);
+  const salts = await startMaintenance(config, storage, log, started);
   const recorder = createRecorder(config, storage, instruments, log);
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
   const { resolver, invalidate } = await startResolver(config, storage, instruments, log, started);
@@ -147,6 +147,7 @@ export async function startServer(config: Config, log: Log, version: string): Pr
 
 /** What has to be done before the first request and then every hour. */
 async function startMaintenance(
+  config: Config,
   storage: Storage,
   log: Log,
   started: AsyncDisposableStack,
@@ -155,6 +156,9 @@ async function startMaintenance(
   const idempotency = new PostgresIdempotencyStore(storage.sql);
   const maintain = async () => {
     await createPartitions(storage.sql, systemClock());
+    const retired = await retireClicks(storage.sql, systemClock(), config.clicksRetentionDays);
+    if (retired > 0)
+      log.info({ clicks: retired }, "clicks were older than HOP_CLICKS_RETENTION_DAYS and are gone");
     await salts.refresh();
     await idempotency.purge(systemClock() - IDEMPOTENCY_MS);
   };

@@ -251,10 +251,6 @@ export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
     refuses: () => true,
     problem: "this version of hop has no spool yet; remove it (HOP_CLICKS_TIMEOUT_MS bounds the wait)",
   },
-  clicksRetentionDays: {
-    refuses: () => true,
-    problem: "this version of hop keeps all clicks; remove it",
-  },
   cache: {
     refuses: (text) => text === "redis" || text === "tiered",
     problem: "redis and tiered aren't in this version of hop yet; write off or memory",

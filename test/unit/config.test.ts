@@ -143,7 +143,6 @@ describe("problems", () => {
       HOP_REDIS_URL: "nonsense",
       HOP_CLICKS: "stream",
       HOP_CLICKS_WAIT_MS: "50",
-      HOP_CLICKS_RETENTION_DAYS: "30",
       HOP_CACHE: "tiered",
       HOP_WORKERS: "auto",
     };
