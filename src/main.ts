@@ -5,6 +5,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { addBench } from "./commands/bench.ts";
 import { addKeys } from "./commands/keys.ts";
 import { addLedger } from "./commands/ledger.ts";
+import { addRollups } from "./commands/rollups.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addServe } from "./commands/serve.ts";
 import { ConfigError } from "./config.ts";
@@ -23,6 +24,7 @@ addServe(program);
 addMigrate(program);
 addKeys(program);
 addLedger(program);
+addRollups(program);
 addBench(program);
 
 try {
