@@ -2,6 +2,10 @@
 
 CREATE EXTENSION pg_trgm;
 
+CREATE TYPE click_dimension AS ENUM ('country', 'referrer', 'browser', 'os', 'device', 'language');
+
+CREATE SEQUENCE rollup_round_ids;
+
 CREATE TABLE agents (
   id bigint NOT NULL,
   text text,

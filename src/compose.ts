@@ -34,7 +34,7 @@ import { PostgresKeyStore } from "./storage/postgres/keys.ts";
 import { PostgresLinkStore } from "./storage/postgres/links.ts";
 import { LinkListener } from "./storage/postgres/listener.ts";
 import { migrate } from "./storage/postgres/migrate.ts";
-import { createPartitions } from "./storage/postgres/partitions.ts";
+import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
 import { PostgresRollup } from "./storage/postgres/rollup.ts";
 import { PostgresSaltStore } from "./storage/postgres/salts.ts";
 import { createStreamInstruments } from "./stream-instruments.ts";
@@ -64,7 +64,7 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   const newAdminKey = await new PostgresKeyStore(storage.sql).bootstrap(config.adminKey);
 
   const instruments = createInstruments(version);
-  const salts = await startMaintenance(storage, log, started);
+  const salts = await startMaintenance(config, storage, log, started);
   const recorder = createRecorder(config, storage, instruments, log, started);
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
   const { resolver, invalidate } = await startResolver(config, storage, instruments, log, started);
@@ -155,6 +155,7 @@ export async function startServer(config: Config, log: Log, version: string): Pr
 
 /** What has to be done before the first request and then every hour. */
 async function startMaintenance(
+  config: Config,
   storage: Storage,
   log: Log,
   started: AsyncDisposableStack,
@@ -163,6 +164,9 @@ async function startMaintenance(
   const idempotency = new PostgresIdempotencyStore(storage.sql);
   const maintain = async () => {
     await createPartitions(storage.sql, systemClock());
+    const retired = await retireClicks(storage.sql, systemClock(), config.clicksRetentionDays);
+    if (retired > 0)
+      log.info({ clicks: retired }, "clicks were older than HOP_CLICKS_RETENTION_DAYS and are gone");
     await salts.refresh();
     await idempotency.purge(systemClock() - IDEMPOTENCY_MS);
   };

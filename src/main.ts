@@ -6,6 +6,7 @@ import { addBench } from "./commands/bench.ts";
 import { addDead } from "./commands/dead.ts";
 import { addKeys } from "./commands/keys.ts";
 import { addLedger } from "./commands/ledger.ts";
+import { addRollups } from "./commands/rollups.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addServe } from "./commands/serve.ts";
 import { addWork } from "./commands/work.ts";
@@ -27,6 +28,7 @@ addMigrate(program);
 addKeys(program);
 addLedger(program);
 addDead(program);
+addRollups(program);
 addBench(program);
 
 try {

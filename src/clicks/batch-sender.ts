@@ -72,7 +72,7 @@ export class BatchSender {
   /** Tells the ledger that this producer ended in good order. Best effort: without it the ledger says "open". */
   async close(): Promise<void> {
     this.stop();
-    if (this.#lastSeq === 0) return;
+    if (this.#lastSeq === 0 && Object.keys(this.#dropped).length === 0) return;
     try {
       await this.#bounded(
         this.#options.store.closeProducer(this.#producer, this.#confirmedSeq, this.#dropped),

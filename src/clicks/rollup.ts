@@ -27,8 +27,8 @@ export interface RollupKeeperOptions {
 const TOTALS_SET = 100_000;
 /** Some 4 s of one core, in the background. */
 const DIMENSIONS_SET = 400_000;
-/** What a reader waits for: some 20 ms of work. */
-const READER_SET = 2_000;
+/** What a reader waits for: at most some 0.2 s of work. */
+const READER_SET = 20_000;
 
 export class RollupKeeper {
   readonly #loops: readonly Loop[];

@@ -267,10 +267,6 @@ export interface NotYet {
 
 /** All that this version of hop refuses and a later one won't. Delete a row when its feature arrives. */
 export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
-  clicksRetentionDays: {
-    refuses: () => true,
-    problem: "this version of hop keeps all clicks; remove it",
-  },
   cache: {
     refuses: (text) => text === "redis" || text === "tiered",
     problem: "redis and tiered aren't in this version of hop yet; write off or memory",

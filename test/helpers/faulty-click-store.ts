@@ -1,6 +1,6 @@
 // A click store that can be told to fail, to hang, or to store and lose its answer.
-import type { ClickBatch } from "../../src/clicks/click.ts";
-import type { ClickStore, Producer } from "../../src/clicks/ports.ts";
+import type { ClickBatch, Producer } from "../../src/clicks/click.ts";
+import type { ClickStore } from "../../src/clicks/ports.ts";
 import { MemoryClickStore } from "../contract/memory-clicks.ts";
 
 /** What happens to a batch: `lost answer` is an error although the batch was stored. */
@@ -24,24 +24,24 @@ export class FaultyClickStore implements ClickStore {
     this.#released = Promise.withResolvers();
   }
 
-  async openProducer(producer: Producer): Promise<void> {
-    await this.#meet(this.mode === "hang" ? "store" : this.mode);
-    await this.memory.openProducer(producer);
-  }
-
-  async closeProducer(id: string, lastSeq: number, dropped: Readonly<Record<string, number>>): Promise<void> {
+  async closeProducer(
+    producer: Producer,
+    lastSeq: number,
+    dropped: Readonly<Record<string, number>>,
+  ): Promise<void> {
     await this.#meet(this.mode);
-    await this.memory.closeProducer(id, lastSeq, dropped);
+    await this.memory.closeProducer(producer, lastSeq, dropped);
   }
 
-  async storeBatch(batch: ClickBatch): Promise<void> {
-    this.attempts.push(batch);
+  async storeBatches(batches: readonly ClickBatch[]): Promise<number> {
+    this.attempts.push(...batches);
     this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight);
     try {
       const mode = this.script.shift() ?? this.mode;
       await this.#meet(mode);
-      await this.memory.storeBatch(batch);
+      const stored = await this.memory.storeBatches(batches);
       if (mode === "lost answer") throw new Error("the answer was lost");
+      return stored;
     } finally {
       this.inFlight--;
     }

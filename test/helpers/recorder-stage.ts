@@ -1,8 +1,8 @@
 // Click recorders over a store that can fail, with everything that they report.
 import { BatchSender } from "../../src/clicks/batch-sender.ts";
-import type { Click } from "../../src/clicks/click.ts";
+import type { Click, Producer } from "../../src/clicks/click.ts";
 import { judgeLedger, type LedgerReport } from "../../src/clicks/ledger.ts";
-import type { DropReason, Producer } from "../../src/clicks/ports.ts";
+import type { DropReason } from "../../src/clicks/ports.ts";
 import { BatchRecorder, InlineRecorder, type RecorderBounds } from "../../src/clicks/recorder.ts";
 import { aClick } from "./clicks.ts";
 import { FaultyClickStore } from "./faulty-click-store.ts";

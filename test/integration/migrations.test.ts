@@ -7,8 +7,6 @@ import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { runHop } from "../helpers/hop-process.ts";
 import { dumpSchema } from "../helpers/schema-dump.ts";
 
-const NEWEST = "001";
-
 let database: TestDatabase;
 
 beforeEach(async () => {

@@ -4,6 +4,7 @@ import * as fc from "fast-check";
 import { errorOf } from "../helpers/error-of.ts";
 import type { StoreMode } from "../helpers/faulty-click-store.ts";
 import { RecorderStage } from "../helpers/recorder-stage.ts";
+import { waitFor } from "../helpers/wait-for.ts";
 
 let stage = new RecorderStage();
 
@@ -209,8 +210,9 @@ describe("the batch recorder that answers first", () => {
     for (const click of stage.clicks(3)) expect(Bun.peek.status(recorder.append(click))).toBe("fulfilled");
     await stage.attempted(1);
     expect(stage.storedLinks).toEqual([]);
-    expect((await stage.ledger()).verdict).toBe("undecided");
     stage.store.release();
+    await waitFor("the clicks", () => stage.storedLinks.length === 3);
+    expect((await stage.ledger()).verdict).toBe("undecided");
     await recorder.close(1_000);
     expect(stage.storedLinks).toEqual([1, 2, 3]);
     expect((await stage.ledger()).verdict).toBe("balanced");

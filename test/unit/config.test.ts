@@ -148,7 +148,6 @@ describe("problems", () => {
 
   test("what this version can't do yet is refused, and nothing else is", () => {
     const env = {
-      HOP_CLICKS_RETENTION_DAYS: "30",
       HOP_CACHE: "tiered",
       HOP_WORKERS: "auto",
     };

@@ -68,7 +68,7 @@ async function readTop(sql: Queryable, linkId: number, query: StatsQuery) {
   return sql<{ value: string; clicks: number }[]>`
     SELECT value, sum(${counted(sql, "clicks", query.bots)})::bigint AS clicks
     FROM link_dims
-    WHERE link_id = ${linkId} AND dimension = ${query.by}
+    WHERE link_id = ${linkId} AND dimension = ${query.by}::text::click_dimension::text::click_dimension
       AND day >= (${new Date(query.fromMs)}::timestamptz AT TIME ZONE 'UTC')::date
       AND day <= (${new Date(query.toMs - 1)}::timestamptz AT TIME ZONE 'UTC')::date
     GROUP BY 1 HAVING sum(${counted(sql, "clicks", query.bots)}) > 0
