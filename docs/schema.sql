@@ -2,6 +2,23 @@
 
 CREATE EXTENSION pg_trgm;
 
+CREATE TYPE click_dimension AS ENUM ('country', 'referrer', 'browser', 'os', 'device', 'language');
+
+CREATE SEQUENCE rollup_round_ids;
+
+CREATE TABLE agents (
+  id bigint NOT NULL,
+  text text,
+  browser text NOT NULL,
+  os text NOT NULL,
+  device text NOT NULL,
+  bot boolean NOT NULL,
+  rules text NOT NULL,
+  CONSTRAINT agents_pkey PRIMARY KEY (id)
+);
+COMMENT ON COLUMN agents.text IS 'NULL for headers from before they were kept';
+COMMENT ON COLUMN agents.rules IS 'version of the rules that judged it';
+
 CREATE TABLE api_keys (
   id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   name text NOT NULL,
@@ -17,38 +34,38 @@ CREATE TABLE api_keys (
 COMMENT ON COLUMN api_keys.hash IS 'SHA-256 of the key, which is 256 random bits and therefore needs no slow hash';
 
 CREATE TABLE click_batches (
-  id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   producer uuid NOT NULL,
   seq bigint NOT NULL,
   clicks integer NOT NULL,
-  first_at timestamp with time zone NOT NULL,
-  last_at timestamp with time zone NOT NULL,
   stored_at timestamp with time zone NOT NULL DEFAULT now(),
-  rolled_up boolean NOT NULL DEFAULT false,
   CONSTRAINT click_batches_pkey PRIMARY KEY (producer, seq),
   CONSTRAINT click_batches_clicks_check CHECK ((clicks > 0)),
   CONSTRAINT click_batches_seq_check CHECK ((seq > 0))
 );
-COMMENT ON COLUMN click_batches.first_at IS 'with last_at: which partitions hold its clicks';
-COMMENT ON COLUMN click_batches.rolled_up IS 'its clicks are in link_hours';
-CREATE INDEX click_batches_tail_idx ON click_batches USING btree (id) WHERE (NOT rolled_up);
+
+CREATE TABLE click_queue (
+  id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  clicks integer NOT NULL,
+  first_ms bigint NOT NULL,
+  last_ms bigint NOT NULL,
+  stored_at timestamp with time zone NOT NULL DEFAULT now(),
+  link_ids bigint[] NOT NULL,
+  after_ms bigint[] NOT NULL,
+  visitors bigint[] NOT NULL,
+  profiles bigint[] NOT NULL,
+  CONSTRAINT click_queue_pkey PRIMARY KEY (id)
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000);
+COMMENT ON COLUMN click_queue.first_ms IS 'with last_ms: which days hold its clicks; after_ms counts from first_ms';
 
 CREATE TABLE clicks (
   link_id bigint NOT NULL,
   at timestamp with time zone NOT NULL,
   visitor bigint NOT NULL,
-  country text NOT NULL,
-  referrer text NOT NULL,
-  browser text NOT NULL,
-  os text NOT NULL,
-  device text NOT NULL,
-  language text NOT NULL,
-  bot boolean NOT NULL,
-  batch bigint NOT NULL
+  profile bigint NOT NULL,
+  round bigint NOT NULL
 ) PARTITION BY RANGE (at);
-COMMENT ON COLUMN clicks.batch IS 'click_batches.id';
-CREATE INDEX clicks_batch_idx ON clicks USING btree (batch);
-CREATE INDEX clicks_link_at_idx ON clicks USING btree (link_id, at);
+COMMENT ON COLUMN clicks.round IS 'grows with every set of clicks, so that a range of it is what came since';
+CREATE INDEX clicks_round_idx ON clicks USING brin (round) WITH (autosummarize='on');
 
 CREATE TABLE clicks_other PARTITION OF clicks DEFAULT;
 COMMENT ON TABLE clicks_other IS 'clicks of days that have no partition: late ones, or when creating ahead failed';
@@ -72,6 +89,16 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
 
+CREATE TABLE link_dims (
+  link_id bigint NOT NULL,
+  day date NOT NULL,
+  dimension click_dimension NOT NULL,
+  value text COLLATE "C" NOT NULL,
+  clicks bigint NOT NULL,
+  bots bigint NOT NULL,
+  CONSTRAINT link_dims_pkey PRIMARY KEY (link_id, dimension, day, value)
+) WITH (fillfactor=70);
+
 CREATE TABLE link_hours (
   link_id bigint NOT NULL,
   hour timestamp with time zone NOT NULL,
@@ -79,6 +106,15 @@ CREATE TABLE link_hours (
   bots bigint NOT NULL,
   CONSTRAINT link_hours_pkey PRIMARY KEY (link_id, hour)
 ) WITH (fillfactor=70);
+
+CREATE TABLE link_visitors (
+  link_id bigint NOT NULL,
+  day date NOT NULL,
+  visitor bigint NOT NULL,
+  CONSTRAINT link_visitors_pkey PRIMARY KEY (link_id, day, visitor)
+) PARTITION BY RANGE (day);
+
+CREATE TABLE link_visitors_other PARTITION OF link_visitors DEFAULT;
 
 CREATE TABLE links (
   id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -115,6 +151,40 @@ CREATE TABLE producers (
 );
 COMMENT ON COLUMN producers.last_seq IS 'the number of its last batch, known once it has ended';
 COMMENT ON COLUMN producers.dropped IS 'clicks given up, by reason';
+
+CREATE TABLE profiles (
+  id bigint NOT NULL,
+  country text NOT NULL,
+  referrer text NOT NULL,
+  language text NOT NULL,
+  agent bigint NOT NULL,
+  CONSTRAINT profiles_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE retired_clicks (
+  day date NOT NULL,
+  clicks bigint NOT NULL,
+  CONSTRAINT retired_clicks_pkey PRIMARY KEY (day)
+);
+
+CREATE TABLE rollup_rounds (
+  id bigint NOT NULL,
+  clicks bigint NOT NULL,
+  first_at timestamp with time zone NOT NULL,
+  last_at timestamp with time zone NOT NULL,
+  stored_at timestamp with time zone NOT NULL,
+  CONSTRAINT rollup_rounds_pkey PRIMARY KEY (id)
+);
+COMMENT ON COLUMN rollup_rounds.stored_at IS 'when the oldest of its batches was stored';
+
+CREATE TABLE visitor_hours (
+  link_id bigint NOT NULL,
+  hour timestamp with time zone NOT NULL,
+  visitors bigint NOT NULL,
+  bots bigint NOT NULL,
+  CONSTRAINT visitor_hours_pkey PRIMARY KEY (link_id, hour)
+) WITH (fillfactor=70);
+COMMENT ON TABLE visitor_hours IS 'visitors by the hour in which they were first seen that day: hours add up to days';
 
 CREATE TABLE visitor_salts (
   day date NOT NULL,

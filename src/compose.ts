@@ -2,7 +2,7 @@
 import { ClickObserver } from "./clicks/observer.ts";
 import { RollupKeeper } from "./clicks/rollup.ts";
 import { SaltKeeper } from "./clicks/salt-keeper.ts";
-import { CountryReader, UserAgentReader } from "./clicks/visitor.ts";
+import { AgentReader, CountryReader } from "./clicks/visitor.ts";
 import type { Config } from "./config.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
@@ -79,7 +79,8 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   const onBug = (error: unknown, requestId: string) => log.error({ err: error, requestId }, "request failed");
   const rollup = new RollupKeeper({
     rollup: new PostgresRollup(storage.sql),
-    everyMs: config.rollupIntervalMs,
+    totalsEveryMs: config.totalsIntervalMs,
+    dimensionsEveryMs: config.dimensionsIntervalMs,
     onError: (error) => log.warn({ err: error }, "totals could not be brought up to date; trying again"),
   });
   started.defer(() => rollup.close());
@@ -110,7 +111,7 @@ export async function startServer(config: Config, log: Log, version: string): Pr
       recorder,
       observer: new ClickObserver({
         salt: (day) => salts.saltOf(day),
-        userAgents: new UserAgentReader({ entries: 10_000 }),
+        agents: new AgentReader({ entries: 10_000 }),
         countries: await CountryReader.open(),
       }),
       clock,

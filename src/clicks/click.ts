@@ -4,7 +4,7 @@
 export interface Agent {
   /** A signed 64-bit integer in decimal, made from `text`: equal headers have equal ids in every process. */
   readonly id: string;
-  /** The header, cut to MAX_USER_AGENT_LENGTH characters. */
+  /** The header, cut to MAX_USER_AGENT_LENGTH characters and with every digit a zero. */
   readonly text: string;
   readonly browser: string;
   readonly os: string;

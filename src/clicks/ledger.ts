@@ -18,16 +18,23 @@ export interface ProducerFacts {
   readonly missing: readonly number[];
 }
 
+/** Counts of one moment, each from a table of its own. */
 export interface LedgerFacts {
   readonly producers: readonly ProducerFacts[];
-  /** Sum over click_batches. */
+  /** Of confirmed batches. */
   readonly batchClicks: number;
-  /** Rows of clicks. */
+  /** In Postgres, as rows or in the queue. */
   readonly storedClicks: number;
-  /** Sum over link_hours. */
+  /** Those of them that are about to become rows. */
+  readonly queuedClicks: number;
+  /** Rows that were dropped after HOP_CLICKS_RETENTION_DAYS. */
+  readonly retiredClicks: number;
+  /** In the totals. */
   readonly totalledClicks: number;
-  /** Clicks of batches that are not in the totals yet. */
-  readonly tailClicks: number;
+  /** In the dimensions. */
+  readonly sortedClicks: number;
+  /** In the totals, and about to be added to the dimensions. */
+  readonly unsortedClicks: number;
 }
 
 export type Verdict = "balanced" | "unbalanced" | "undecided";
@@ -43,7 +50,7 @@ export interface LedgerReport extends LedgerFacts {
 export const MISSING_SHOWN = 10;
 
 /**
- * Three independent counts must agree (batches, rows, totals) and no producer may miss a number. A durable producer that
+ * Independent counts must agree (batches, rows, totals, dimensions) and no producer may miss a number. A durable producer that
  * never said goodbye is balanced, since it answers only what is stored; one that answers first (ack=async) is undecided.
  */
 export function judgeLedger(facts: LedgerFacts): LedgerReport {
@@ -74,17 +81,23 @@ function missingBatches(producer: ProducerFacts): string[] {
 }
 
 function disagreements(facts: LedgerFacts): string[] {
+  const { batchClicks, queuedClicks, storedClicks, retiredClicks, totalledClicks } = facts;
+  const everStored = storedClicks + retiredClicks;
   const reasons: string[] = [];
-  const { batchClicks, storedClicks, totalledClicks, tailClicks } = facts;
-  if (storedClicks < batchClicks)
-    reasons.push(`${batchClicks - storedClicks} clicks of confirmed batches are not stored`);
-  if (storedClicks > batchClicks)
-    reasons.push(`${storedClicks - batchClicks} clicks are stored more often than they were recorded`);
-  if (totalledClicks + tailClicks !== batchClicks) {
+  if (everStored < batchClicks)
+    reasons.push(`${batchClicks - everStored} clicks of confirmed batches are not stored`);
+  if (everStored > batchClicks)
+    reasons.push(`${everStored - batchClicks} clicks are stored more often than they were recorded`);
+  if (totalledClicks + queuedClicks !== batchClicks) {
     reasons.push(
-      `totals count ${totalledClicks} clicks and ${tailClicks} are on their way, batches count ${batchClicks}`,
+      `totals count ${totalledClicks} clicks and ${queuedClicks} are on their way, batches count ${batchClicks}`,
     );
   }
+  const sorted = facts.sortedClicks + facts.unsortedClicks;
+  if (sorted !== totalledClicks)
+    reasons.push(
+      `dimensions count ${facts.sortedClicks} clicks and ${facts.unsortedClicks} are on their way, totals count ${totalledClicks}`,
+    );
   return reasons;
 }
 

@@ -1,12 +1,13 @@
 // From a request to a click: who came, from where, with what, without keeping an address.
 import { Memo } from "../lib/memo.ts";
-import type { Click, Profile } from "./click.ts";
+import type { Agent, Click, Profile } from "./click.ts";
 import {
+  type AgentReader,
+  contentId,
   type CountryReader,
   type HeaderReader,
   language,
   referrerHost,
-  type UserAgentReader,
   visitorHash,
 } from "./visitor.ts";
 
@@ -15,7 +16,7 @@ export type SaltOfDay = (day: string) => Uint8Array;
 
 export interface ClickObserverOptions {
   readonly salt: SaltOfDay;
-  readonly userAgents: UserAgentReader;
+  readonly agents: AgentReader;
   readonly countries: CountryReader;
 }
 
@@ -52,16 +53,12 @@ export class ClickObserver {
     const kind = `${country}\n${acceptLanguage}\n${referer}\n${userAgent}`;
     const known = this.#profiles.get(kind);
     if (known !== undefined) return known;
-    const { browser, os, device, bot } = this.#options.userAgents.read(userAgent);
-    const profile: Profile = {
+    const profile = profileOf(
       country,
-      referrer: referrerHost(referer),
-      browser,
-      os,
-      device,
-      language: language(acceptLanguage),
-      bot,
-    };
+      referrerHost(referer),
+      language(acceptLanguage),
+      this.#options.agents.read(userAgent),
+    );
     if (kind.length <= MAX_KIND_LENGTH) this.#profiles.set(kind, profile);
     return profile;
   }
@@ -74,4 +71,8 @@ export class ClickObserver {
     }
     return this.#salt;
   }
+}
+
+function profileOf(country: string, referrer: string, lang: string, agent: Agent): Profile {
+  return { id: contentId(country, referrer, lang, agent.id), country, referrer, language: lang, agent };
 }

@@ -25,7 +25,7 @@ export interface StatsQuery {
 
 export interface StatsFacts {
   readonly buckets: readonly { readonly startMs: number; readonly clicks: number; readonly unique: number }[];
-  /** Visitor-days: a visitor counts once a day. */
+  /** Visitor-days: a visitor counts once a day, in the hour of its first click. */
   readonly unique: number;
   readonly top: readonly { readonly value: string; readonly clicks: number }[];
   /** The facts hold every click stored before this moment. */

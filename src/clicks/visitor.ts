@@ -3,10 +3,13 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { BROWSER_MAP, OS_MAP, parse as parseUserAgent } from "bowser";
+import { version as bowserVersion } from "bowser/package.json";
 import { isbot } from "isbot";
+import { version as isbotVersion } from "isbot/package.json";
 import { type CountryResponse, Reader } from "maxmind";
 import { SpecialPurposeNetworks, canonicalIp } from "../lib/ip.ts";
 import { Memo } from "../lib/memo.ts";
+import type { Agent } from "./click.ts";
 
 // Written and read within one call. Per hash of a 110-character user agent, conversion to text included: Bun.SHA256 into
 // this buffer 0.48 us; node:crypto hash() 0.58; HMAC and plain SHA-256 by Bun.CryptoHasher 0.65 and 0.67; BLAKE2b 0.94.
@@ -15,8 +18,7 @@ const DIGEST_VIEW = new DataView(DIGEST.buffer);
 
 /**
  * 64 bits that tell one day's visitors apart: SHA-256 over salt, address and user agent, cut to a signed integer that
- * suits a Postgres bigint. Decimal text, because it goes into SQL text and JSON more often than it is made: a string
- * joins in 9 ns, a bigint in 98 ns.
+ * suits a Postgres bigint.
  *
  * Privacy: an address alone is guessed by trying all of them. Only the salt prevents that, so whoever deletes the salt
  * makes every hash of its day meaningless for good. A longer hash would be no safer, and 64 bits are enough to count:
@@ -25,20 +27,21 @@ const DIGEST_VIEW = new DataView(DIGEST.buffer);
  * @param salt 32 random bytes, one a day, deleted after two days and never logged
  * @param ip as `canonicalIp` spells it, so that one visitor has one hash
  */
-export function visitorHash(salt: Uint8Array, ip: string, userAgent: string): string {
+export function visitorHash(salt: Uint8Array, ip: string, userAgent: string): bigint {
   new Bun.SHA256().update(salt).update(`${ip}\n${userAgent}`).digest(DIGEST);
+  return DIGEST_VIEW.getBigInt64(0);
+}
+
+/**
+ * The id of whatever these texts make up: 64 bits of SHA-256 as a signed integer in decimal. Every process gets the same one
+ * without asking, and nobody can craft a header that shares another's.
+ */
+export function contentId(...texts: readonly string[]): string {
+  Bun.SHA256.hash(texts.join("\n"), DIGEST);
   return DIGEST_VIEW.getBigInt64(0).toString();
 }
 
 export type Device = "desktop" | "mobile" | "tablet" | "tv" | "bot" | "unknown";
-
-/** What a User-Agent header says. `bot` is true exactly when `device` is "bot". */
-export interface UserAgent {
-  readonly browser: string;
-  readonly os: string;
-  readonly device: Device;
-  readonly bot: boolean;
-}
 
 /** What cannot be told; also where a header names something the parser does not know. */
 export const UNKNOWN = "Unknown";
@@ -58,9 +61,12 @@ const BROWSERS: ReadonlySet<string> = new Set([
 const DEVICES: readonly Device[] = ["desktop", "mobile", "tablet", "tv"];
 const SYSTEMS: ReadonlySet<string> = new Set(Object.values(OS_MAP));
 
+/** The version of the rules below and of the lists that they use: verdicts of another version can be passed again. */
+export const AGENT_RULES = `1 bowser@${bowserVersion} isbot@${isbotVersion}`;
+
 /** Reads User-Agent headers, remembering the recent ones: 9 us for a new one, 50 ns for one it knows. */
-export class UserAgentReader {
-  readonly #memo: Memo<UserAgent>;
+export class AgentReader {
+  readonly #memo: Memo<Agent>;
 
   /** @param options.entries how many headers are remembered at least; twice as many at most, of 512 characters each. */
   constructor(options: { entries: number }) {
@@ -68,7 +74,7 @@ export class UserAgentReader {
   }
 
   /** An empty header counts as a bot: every browser sends one, and most programs that send none are scripts. */
-  read(userAgent: string): UserAgent {
+  read(userAgent: string): Agent {
     // A copy, because a slice would keep the whole long header alive for as long as it is remembered.
     const text =
       userAgent.length > MAX_USER_AGENT_LENGTH
@@ -78,23 +84,33 @@ export class UserAgentReader {
     if (known !== undefined) {
       return known;
     }
-    const read = readUserAgent(text);
+    const read = judgeAgent(text);
     this.#memo.set(text, read);
     return read;
   }
 }
 
-function readUserAgent(text: string): UserAgent {
+/**
+ * What the rules make of a header of at most MAX_USER_AGENT_LENGTH characters. `bot` is true exactly when `device` is "bot".
+ * The rules see the header without its numbers, which is also what is kept: names tell browsers and bots apart, while
+ * versions and device numbers tell people apart. So judging a kept header again needs nothing else.
+ */
+export function judgeAgent(header: string): Agent {
+  const text = header.replace(/\d/g, "0");
+  const id = contentId(text);
   if (text === "") {
-    return { browser: UNKNOWN, os: UNKNOWN, device: "bot", bot: true };
+    return { id, text, browser: UNKNOWN, os: UNKNOWN, device: "bot", bot: true, rules: AGENT_RULES };
   }
   const { browser, os, platform } = parseUserAgent(text);
   const bot = platform.type === "bot" || isbot(text);
   return {
+    id,
+    text,
     browser: listed(BROWSERS, browser.name),
     os: listed(SYSTEMS, os.name),
     device: bot ? "bot" : readDevice(platform.type),
     bot,
+    rules: AGENT_RULES,
   };
 }
 

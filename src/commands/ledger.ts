@@ -46,8 +46,11 @@ function table(report: LedgerReport): string {
     "",
     row("clicks in confirmed batches", report.batchClicks),
     row("clicks stored", report.storedClicks),
+    row("… of these on their way to the totals", report.queuedClicks),
+    row("clicks of dropped partitions", report.retiredClicks),
     row("clicks in hourly totals", report.totalledClicks),
-    row("clicks on their way to the totals", report.tailClicks),
+    row("clicks in daily dimensions", report.sortedClicks),
+    row("… on their way to the dimensions", report.unsortedClicks),
     ...Object.entries(report.dropped).map(([reason, clicks]) => row(`dropped: ${reason}`, clicks)),
     row("producers", report.producers.length),
     row(
@@ -59,5 +62,5 @@ function table(report: LedgerReport): string {
 }
 
 function row(name: string, value: number): string {
-  return `  ${name.padEnd(34)}${value.toLocaleString("en").padStart(16)}`;
+  return `  ${name.padEnd(40)}${value.toLocaleString("en").padStart(16)}`;
 }

@@ -1,14 +1,15 @@
 // What every ClickStore promises, seen through its ClickReader.
 import { beforeEach, describe, expect, test } from "bun:test";
-import { randomUUID } from "node:crypto";
 import * as fc from "fast-check";
 import { judgeLedger } from "../../src/clicks/ledger.ts";
 import { DIMENSIONS, type StatsFacts, type StatsQuery } from "../../src/clicks/stats.ts";
-import { aClick } from "../helpers/clicks.ts";
+import type { Producer } from "../../src/clicks/click.ts";
+import { aClick, aProducer } from "../helpers/clicks.ts";
 import { newLink, ODD_TEXTS, type OpenStores, type Stores } from "./stores.ts";
 
 const DAY = Date.parse("2030-01-31T00:00:00Z");
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const EVERYTHING = 1_000_000;
 const QUERY: StatsQuery = {
   fromMs: DAY - 1_000 * HOUR_MS,
@@ -22,43 +23,35 @@ const QUERY: StatsQuery = {
 export function describeClickStore(name: string, open: OpenStores): void {
   describe(`clicks in ${name}`, () => {
     let stores: Stores;
-    let producer = "";
+    let producer = aProducer();
     beforeEach(async () => {
       stores = await open();
-      producer = await openProducer();
+      producer = aProducer();
     });
-
-    async function openProducer(rest: { ack?: "durable" | "async" } = {}): Promise<string> {
-      const id = randomUUID();
-      await stores.clicks.openProducer({ id, recorder: "batch", ack: "durable", ...rest });
-      return id;
-    }
 
     function store(
       seq: number,
       clicks: readonly Parameters<typeof aClick>[0][],
-      by = producer,
-    ): Promise<void> {
-      return stores.clicks.storeBatch({
-        producer: by,
-        seq,
-        clicks: clicks.map((click) => aClick({ atMs: DAY, ...click })),
-      });
+      by: Producer = producer,
+    ): Promise<number> {
+      return stores.clicks.storeBatches([
+        { producer: by, seq, clicks: clicks.map((click) => aClick({ atMs: DAY, ...click })) },
+      ]);
+    }
+
+    async function rollUp(): Promise<void> {
+      await stores.rollup.rollUpTotals(EVERYTHING, "patient");
+      await stores.rollup.rollUpDimensions(EVERYTHING, "patient");
     }
 
     async function stats(linkId: number, query: Partial<StatsQuery> = {}) {
-      await stores.rollup.rollUp(EVERYTHING);
+      await rollUp();
       return stores.reader.statsFacts(linkId, { ...QUERY, ...query });
     }
 
     async function ledger() {
-      await stores.rollup.rollUp(EVERYTHING);
+      await rollUp();
       return stores.reader.ledgerFacts();
-    }
-
-    async function factsOf(id: string) {
-      const { producers } = await stores.reader.ledgerFacts();
-      return producers.find((facts) => facts.id === id);
     }
 
     test("an empty ledger balances", async () => {
@@ -85,7 +78,7 @@ export function describeClickStore(name: string, open: OpenStores): void {
     });
 
     test("batches of many producers with the same links, in opposite orders, all count", async () => {
-      const producers = await Promise.all(Array.from({ length: 8 }, () => openProducer()));
+      const producers = Array.from({ length: 8 }, () => aProducer());
       const linkIds = Array.from({ length: 50 }, (_, index) => index + 1);
       await Promise.all(
         producers.flatMap((by, index) =>
@@ -108,7 +101,7 @@ export function describeClickStore(name: string, open: OpenStores): void {
       await store(1, [{ linkId: 1 }]);
       await store(1, [{ linkId: 2 }, { linkId: 2 }]);
       expect((await stats(2)).buckets).toEqual([]);
-      expect((await factsOf(producer))?.clicks).toBe(1);
+      expect((await ledger()).batchClicks).toBe(1);
     });
 
     test("every dimension keeps any text", async () => {
@@ -139,7 +132,7 @@ export function describeClickStore(name: string, open: OpenStores): void {
       const text = fc.string({ unit: "grapheme" }).filter((value) => !value.includes("\0"));
       const click = fc.record({
         referrer: text,
-        visitor: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).map(String),
+        visitor: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
         atMs: fc.integer({ min: QUERY.fromMs, max: QUERY.toMs - 1 }),
         bot: fc.boolean(),
       });
@@ -155,7 +148,9 @@ export function describeClickStore(name: string, open: OpenStores): void {
           expect(new Map(all.top.map(({ value, clicks }) => [value, clicks]))).toEqual(
             count(clicks.map((each) => each.referrer)),
           );
-          expect(all.unique).toBe(new Set(clicks.map((each) => each.visitor)).size);
+          expect(all.unique).toBe(
+            new Set(clicks.map(({ atMs, visitor }) => `${Math.floor(atMs / DAY_MS)} ${visitor}`)).size,
+          );
           expect(new Map(all.buckets.map((bucket) => [bucket.startMs, bucket.clicks]))).toEqual(
             count(clicks.map(({ atMs }) => atMs - (atMs % HOUR_MS))),
           );
@@ -197,9 +192,9 @@ export function describeClickStore(name: string, open: OpenStores): void {
 
     test("bots are counted, left out or counted alone, in totals, visitors and values alike", async () => {
       await store(1, [
-        { linkId: 1, visitor: "1", referrer: "a" },
-        { linkId: 1, visitor: "2", referrer: "a", bot: true },
-        { linkId: 1, visitor: "2", referrer: "b", bot: true },
+        { linkId: 1, visitor: 1n, referrer: "a" },
+        { linkId: 1, visitor: 2n, referrer: "a", bot: true },
+        { linkId: 1, visitor: 2n, referrer: "b", bot: true },
       ]);
       expect(seenIn(await stats(1, { bots: "include" }))).toEqual([3, 2, 2, ["a", "b"]]);
       expect(seenIn(await stats(1, { bots: "exclude" }))).toEqual([1, 1, 1, ["a"]]);
@@ -226,58 +221,49 @@ export function describeClickStore(name: string, open: OpenStores): void {
       const [link] = await stores.links.insert([newLink("clicked")]);
       const linkId = link?.id ?? 0;
       await store(1, [{ linkId }, { linkId, bot: true }, { linkId, atMs: DAY + HOUR_MS }]);
-      await stores.rollup.rollUp(EVERYTHING);
+      await rollUp();
       expect((await stores.links.find("clicked"))?.clicks).toBe(3);
       expect((await stores.links.update("clicked", {}))?.clicks).toBe(3);
     });
 
-    test("a producer is open until it says goodbye, and opening it again changes nothing", async () => {
-      await store(1, [{}]);
-      await stores.clicks.openProducer({ id: producer, recorder: "inline", ack: "async" });
-      const opened = { id: producer, recorder: "batch", ack: "durable", maxSeq: 1, batches: 1, clicks: 1 };
-      expect(await factsOf(producer)).toEqual({
-        ...opened,
-        ended: false,
-        lastSeq: null,
-        dropped: {},
-        missing: [],
+    test("many batches of many producers are stored together, each once", async () => {
+      const batches = [aProducer(), aProducer({ recorder: "stream" })].flatMap((by) =>
+        [1, 2, 3].map((seq) => ({
+          producer: by,
+          seq,
+          clicks: [aClick({ atMs: DAY }), aClick({ atMs: DAY, referrer: `r${seq}` })],
+        })),
+      );
+      expect(await stores.clicks.storeBatches(batches.slice(0, 2))).toBe(4);
+      expect(await stores.clicks.storeBatches([...batches, ...batches])).toBe(8);
+      expect(await stores.clicks.storeBatches(batches)).toBe(0);
+      expect(await ledger()).toMatchObject({
+        batchClicks: 12,
+        storedClicks: 12,
+        totalledClicks: 12,
+        sortedClicks: 12,
       });
-      await stores.clicks.closeProducer(producer, 1, { queue_full: 7 });
-      expect(await factsOf(producer)).toEqual({
-        ...opened,
-        ended: true,
-        lastSeq: 1,
-        dropped: { queue_full: 7 },
-        missing: [],
-      });
+      expect((await stats(1)).top.map(({ clicks }) => clicks)).toEqual([6, 2, 2, 2]);
     });
 
-    test("closing an unknown producer does not invent one", async () => {
-      const unknown = randomUUID();
-      await stores.clicks.closeProducer(unknown, 3, {});
-      expect(await factsOf(unknown)).toBeUndefined();
-    });
-
-    test("missing numbers are named, before and after the last one stored", async () => {
-      await store(1, [{}]);
-      await store(3, [{}, {}]);
-      expect(await factsOf(producer)).toMatchObject({ maxSeq: 3, batches: 2, clicks: 3, missing: [2] });
-      await stores.clicks.closeProducer(producer, 5, {});
-      expect(await factsOf(producer)).toMatchObject({ lastSeq: 5, missing: [2, 4, 5] });
-      expect(judgeLedger(await ledger()).verdict).toBe("unbalanced");
-    });
-
-    test("of very many missing numbers the first ten are named", async () => {
-      await store(1_000, [{}]);
-      expect((await factsOf(producer))?.missing).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-    });
-
-    test("producers do not fill each other's gaps", async () => {
-      const other = await openProducer({ ack: "async" });
-      await store(2, [{}]);
-      await store(1, [{}], other);
-      expect((await factsOf(producer))?.missing).toEqual([1]);
-      expect(await factsOf(other)).toMatchObject({ ack: "async", missing: [], maxSeq: 1 });
+    test("a visitor counts once a day, in the hour of the first click", async () => {
+      await store(1, [
+        { linkId: 1, visitor: 1n, atMs: DAY + HOUR_MS },
+        { linkId: 1, visitor: 1n, atMs: DAY },
+        { linkId: 1, visitor: 2n, atMs: DAY + HOUR_MS },
+        { linkId: 1, visitor: 1n, atMs: DAY + DAY_MS },
+        { linkId: 2, visitor: 1n, atMs: DAY },
+      ]);
+      await rollUp();
+      await store(2, [{ linkId: 1, visitor: 1n, atMs: DAY + 2 * HOUR_MS }]);
+      const { buckets, unique } = await stats(1);
+      expect(unique).toBe(3);
+      expect(buckets.map((bucket) => [bucket.clicks, bucket.unique])).toEqual([
+        [1, 1],
+        [2, 1],
+        [1, 0],
+        [1, 1],
+      ]);
     });
   });
 }

@@ -1,9 +1,9 @@
 // Clicks and their ledger in memory: the other implementation of the clicks domain's ports.
-import type { Click, ClickBatch } from "../../src/clicks/click.ts";
+import type { Click, ClickBatch, Producer } from "../../src/clicks/click.ts";
 import { type LedgerFacts, MISSING_SHOWN, type ProducerFacts } from "../../src/clicks/ledger.ts";
-import type { ClickReader, ClickStore, Producer } from "../../src/clicks/ports.ts";
-import type { Rollup } from "../../src/clicks/rollup.ts";
-import type { Interval, StatsFacts, StatsQuery } from "../../src/clicks/stats.ts";
+import type { ClickReader, ClickStore } from "../../src/clicks/ports.ts";
+import type { Rollup, RollupMood } from "../../src/clicks/rollup.ts";
+import type { Dimension, Interval, StatsFacts, StatsQuery } from "../../src/clicks/stats.ts";
 
 interface KnownProducer extends Producer {
   lastSeq: number | null;
@@ -13,38 +13,51 @@ interface KnownProducer extends Producer {
 export class MemoryClickStore implements ClickStore, ClickReader, Rollup {
   readonly #producers = new Map<string, KnownProducer>();
   readonly #batches = new Map<string, ClickBatch>();
-  /** Batches whose clicks are in the totals. */
-  readonly #totalled = new Set<ClickBatch>();
+  /** Batches whose clicks are in the totals, by round. */
+  readonly #rounds: ClickBatch[][] = [];
+  /** Rounds whose clicks are in the dimensions. */
+  #sortedRounds = 0;
 
-  async openProducer(producer: Producer): Promise<void> {
-    if (this.#producers.has(producer.id)) return;
-    this.#producers.set(producer.id, { ...producer, lastSeq: null, dropped: {} });
+  async closeProducer(
+    producer: Producer,
+    lastSeq: number,
+    dropped: Readonly<Record<string, number>>,
+  ): Promise<void> {
+    this.#producers.set(producer.id, { ...producer, lastSeq, dropped: { ...dropped } });
   }
 
-  async closeProducer(id: string, lastSeq: number, dropped: Readonly<Record<string, number>>): Promise<void> {
-    const producer = this.#producers.get(id);
-    if (producer !== undefined) Object.assign(producer, { lastSeq, dropped: { ...dropped } });
-  }
-
-  async storeBatch(batch: ClickBatch): Promise<void> {
-    const id = `${batch.producer} ${batch.seq}`;
-    if (!this.#batches.has(id)) this.#batches.set(id, { ...batch, clicks: [...batch.clicks] });
-  }
-
-  async rollUp(maxClicks: number): Promise<number> {
-    let clicks = 0;
-    for (const batch of this.#batches.values()) {
-      if (clicks >= maxClicks) break;
-      if (this.#totalled.has(batch)) continue;
-      this.#totalled.add(batch);
-      clicks += batch.clicks.length;
+  async storeBatches(batches: readonly ClickBatch[]): Promise<number> {
+    let stored = 0;
+    for (const batch of batches) {
+      const { producer, seq, clicks } = batch;
+      const id = `${producer.id} ${seq}`;
+      if (!this.#producers.has(producer.id))
+        this.#producers.set(producer.id, { ...producer, lastSeq: null, dropped: {} });
+      if (this.#batches.has(id)) continue;
+      this.#batches.set(id, { ...batch, clicks: [...clicks] });
+      stored += clicks.length;
     }
-    return clicks;
+    return stored;
+  }
+
+  async rollUpTotals(maxClicks: number, mood: RollupMood): Promise<number> {
+    const totalled = new Set(this.#rounds.flat());
+    const waiting = [...this.#batches.values()].filter((batch) => !totalled.has(batch));
+    const round = take(waiting, sizeOf, maxClicks, mood);
+    if (round.length > 0) this.#rounds.push(round);
+    return sum(round.map(sizeOf));
+  }
+
+  async rollUpDimensions(maxClicks: number, mood: RollupMood): Promise<number> {
+    const waiting = this.#rounds.slice(this.#sortedRounds);
+    const rounds = take(waiting, (round) => sum(round.map(sizeOf)), maxClicks, mood);
+    this.#sortedRounds += rounds.length;
+    return sum(rounds.flat().map(sizeOf));
   }
 
   /** Clicks of a link that are in the totals. */
   totalOf(linkId: number): number {
-    return this.#inTotals.filter((click) => click.linkId === linkId).length;
+    return this.#totalled.filter((click) => click.linkId === linkId).length;
   }
 
   /** Everything stored, in the order of storing. */
@@ -54,32 +67,37 @@ export class MemoryClickStore implements ClickStore, ClickReader, Rollup {
 
   async ledgerFacts(): Promise<LedgerFacts> {
     const clicks = this.stored.length;
-    const totalledClicks = this.#inTotals.length;
+    const [totalledClicks, sortedClicks] = [this.#totalled.length, this.#sorted.length];
     return {
       producers: [...this.#producers.values()].map((producer) => this.#factsOf(producer)),
       batchClicks: clicks,
       storedClicks: clicks,
+      queuedClicks: clicks - totalledClicks,
+      retiredClicks: 0,
       totalledClicks,
-      tailClicks: clicks - totalledClicks,
+      sortedClicks,
+      unsortedClicks: totalledClicks - sortedClicks,
     };
   }
 
   async statsFacts(linkId: number, query: StatsQuery): Promise<StatsFacts> {
-    const asked = (click: Click) =>
-      click.linkId === linkId &&
-      click.atMs >= query.fromMs &&
-      click.atMs < query.toMs &&
-      { include: true, exclude: !click.profile.bot, only: click.profile.bot }[query.bots];
-    const clicks = this.stored.filter(asked);
-    const buckets = [
-      ...Map.groupBy(this.#inTotals.filter(asked), (click) => bucketOf(click.atMs, query.interval)),
-    ];
-    const values = [...Map.groupBy(clicks, (click) => click.profile[query.by])];
+    const asked = ({ linkId: id, atMs, profile: { agent } }: Click) =>
+      id === linkId &&
+      atMs >= query.fromMs &&
+      atMs < query.toMs &&
+      { include: true, exclude: !agent.bot, only: agent.bot }[query.bots];
+    const bucket = (click: Click) => bucketOf(click.atMs, query.interval);
+    const firsts = Map.groupBy(firstVisits(this.#sorted).filter(asked), bucket);
+    const values = [...Map.groupBy(this.#sorted.filter(asked), (click) => valueOf(click, query.by))];
     return {
-      buckets: buckets
-        .map(([startMs, members]) => ({ startMs, clicks: members.length, unique: visitors(members) }))
+      buckets: [...Map.groupBy(this.#totalled.filter(asked), bucket)]
+        .map(([startMs, members]) => ({
+          startMs,
+          clicks: members.length,
+          unique: firsts.get(startMs)?.length ?? 0,
+        }))
         .toSorted((a, b) => a.startMs - b.startMs),
-      unique: visitors(clicks),
+      unique: sum([...firsts.values()].map((members) => members.length)),
       top: values
         .map(([value, members]) => ({ value, clicks: members.length }))
         .toSorted((a, b) => b.clicks - a.clicks || (a.value < b.value ? -1 : 1))
@@ -88,12 +106,19 @@ export class MemoryClickStore implements ClickStore, ClickReader, Rollup {
     };
   }
 
-  get #inTotals(): Click[] {
-    return [...this.#totalled].flatMap((batch) => batch.clicks);
+  get #totalled(): Click[] {
+    return this.#rounds.flat().flatMap((batch) => batch.clicks);
+  }
+
+  get #sorted(): Click[] {
+    return this.#rounds
+      .slice(0, this.#sortedRounds)
+      .flat()
+      .flatMap((batch) => batch.clicks);
   }
 
   #factsOf({ id, recorder, ack, lastSeq, dropped }: KnownProducer): ProducerFacts {
-    const batches = [...this.#batches.values()].filter((batch) => batch.producer === id);
+    const batches = [...this.#batches.values()].filter((batch) => batch.producer.id === id);
     const seqs = new Set(batches.map((batch) => batch.seq));
     const maxSeq = Math.max(0, ...seqs);
     const expected = Array.from({ length: Math.max(lastSeq ?? 0, maxSeq) }, (_, index) => index + 1);
@@ -112,8 +137,36 @@ export class MemoryClickStore implements ClickStore, ClickReader, Rollup {
   }
 }
 
-function visitors(clicks: readonly Click[]): number {
-  return new Set(clicks.map((click) => click.visitor)).size;
+function sizeOf(batch: ClickBatch): number {
+  return batch.clicks.length;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+/** From the front until there is enough; the hurried never take too much. */
+function take<T>(waiting: readonly T[], size: (one: T) => number, enough: number, mood: RollupMood): T[] {
+  let running = 0;
+  return waiting.filter((one) => {
+    const before = running;
+    running += size(one);
+    return mood === "hurried" ? running <= enough : before < enough;
+  });
+}
+
+/** Of each visitor of a link and day the first click. */
+function firstVisits(clicks: readonly Click[]): Click[] {
+  const firsts = new Map<string, Click>();
+  for (const click of clicks.toSorted((a, b) => a.atMs - b.atMs)) {
+    const key = `${click.linkId} ${bucketOf(click.atMs, "day")} ${click.visitor}`;
+    if (!firsts.has(key)) firsts.set(key, click);
+  }
+  return [...firsts.values()];
+}
+
+function valueOf({ profile }: Click, by: Dimension): string {
+  return by === "browser" || by === "os" || by === "device" ? profile.agent[by] : profile[by];
 }
 
 function bucketOf(atMs: number, interval: Interval): number {

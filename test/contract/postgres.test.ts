@@ -22,7 +22,8 @@ afterAll(() => database.drop());
 
 describeContracts("Postgres", async () => {
   const { sql } = database;
-  await sql`TRUNCATE links, api_keys, idempotency_keys, producers, click_batches, clicks, link_hours, visitor_salts`;
+  await sql`TRUNCATE links, api_keys, idempotency_keys, producers, click_batches, click_queue, rollup_rounds, clicks, link_hours,
+    link_dims, link_visitors, visitor_hours, agents, profiles, visitor_salts`;
   return {
     links: new PostgresLinkStore(sql),
     idempotency: new PostgresIdempotencyStore(sql),

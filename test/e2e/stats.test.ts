@@ -248,7 +248,7 @@ describe("top values", () => {
 });
 
 describe("privacy", () => {
-  test("no address, user agent or referring page of a visitor is in the database or the log", async () => {
+  test("no address, no number of a user agent and no referring page of a visitor is in the database or the log", async () => {
     const code = await create();
     const addresses = ["203.0.113.77", "198.51.100.23", "2001:db8:5a5a::77", US, DE];
     const referrer = "https://example.org/private-path?q=private-query";

@@ -23,7 +23,11 @@ export async function findMiscounts(
       problems.push(`${code}: ${where} ${count}, but ${received} redirects were received`);
     if (count > sent) problems.push(`${code}: ${where} ${count}, but only ${sent} requests were sent`);
   };
-  // Asking the API brings the totals up to date.
+  // A reader does not wait for more than a little; the background does the rest.
+  await waitFor("every click to be a row", async () => {
+    const [waiting] = await sql`SELECT FROM click_queue LIMIT 1`;
+    return waiting === undefined;
+  });
   for (const [code, tally] of tallies) {
     // Just after a fault it may be a 503.
     const answer = await waitFor(`the API to show ${code}`, async () => {
@@ -53,7 +57,8 @@ async function readStored(sql: Database): Promise<readonly StoredClicks[]> {
 }
 
 export async function countStored(sql: Database): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`SELECT count(*) FROM clicks`;
+  const [row] = await sql<{ count: number }[]>`
+    SELECT (SELECT count(*) FROM clicks) + (SELECT coalesce(sum(clicks), 0)::bigint FROM click_queue) AS count`;
   return row?.count ?? 0;
 }
 

@@ -19,6 +19,8 @@ export async function dumpSchema(sql: Database): Promise<string> {
   const tables = await readTables(sql);
   const parts = [
     ...(await readExtensions(sql)),
+    ...(await readEnums(sql)),
+    ...(await readSequences(sql)),
     ...(await Promise.all(tables.map((table) => describeTable(sql, table)))),
     ...(await readForeignKeys(sql)),
     ...(await readFunctions(sql)),
@@ -31,6 +33,23 @@ async function readExtensions(sql: Database): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     SELECT extname AS name FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY extname`;
   return rows.map(({ name }) => `CREATE EXTENSION ${name};`);
+}
+
+async function readEnums(sql: Database): Promise<string[]> {
+  const rows = await sql<{ text: string }[]>`
+    SELECT format('CREATE TYPE %I AS ENUM (%s);', t.typname, string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)) AS text
+    FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid WHERE t.typnamespace = 'public'::regnamespace
+    GROUP BY t.typname ORDER BY t.typname`;
+  return rows.map(({ text }) => text);
+}
+
+/** Those that belong to no column. */
+async function readSequences(sql: Database): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    SELECT relname AS name FROM pg_class c WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i'))
+    ORDER BY relname COLLATE "C"`;
+  return rows.map(({ name }) => `CREATE SEQUENCE ${name};`);
 }
 
 async function readTables(sql: Database): Promise<Table[]> {

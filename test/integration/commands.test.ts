@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import packageJson from "../../package.json" with { type: "json" };
 import { PostgresClickStore } from "../../src/storage/postgres/clicks.ts";
-import { aClick } from "../helpers/clicks.ts";
+import { PostgresRollup } from "../../src/storage/postgres/rollup.ts";
+import { aClick, aProducer } from "../helpers/clicks.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { runHop } from "../helpers/hop-process.ts";
 
@@ -121,40 +122,41 @@ describe("hop keys", () => {
 const ledger = (...options: string[]) => runHop(["ledger", ...options], env);
 
 describe("hop ledger", () => {
-  const producer = "4f0f7c39-6d51-4c9e-9d0e-0f1f9a6a8a10";
+  const producer = aProducer();
 
   test("ends with 0 while every click is accounted for, and with 1 when one is lost", async () => {
     const clicks = new PostgresClickStore(database.sql);
-    await clicks.openProducer({ id: producer, recorder: "batch", ack: "durable" });
-    await clicks.storeBatch({ producer, seq: 1, clicks: [aClick(), aClick()] });
+    await clicks.storeBatches([{ producer, seq: 1, clicks: [aClick(), aClick()] }]);
+    await new PostgresRollup(database.sql).rollUpTotals(100, "patient");
     const balanced = await ledger();
     expect(balanced.code).toBe(0);
     expect(balanced.output).toStartWith("The click ledger is BALANCED.");
     expect(balanced.output).toMatch(/clicks in confirmed batches +2\n/);
 
-    await clicks.storeBatch({ producer, seq: 3, clicks: [aClick()] });
+    await clicks.storeBatches([{ producer, seq: 3, clicks: [aClick()] }]);
     const lost = await ledger();
     expect(lost.code).toBe(1);
-    expect(lost.output).toContain(`producer ${producer} lacks 1 of 3 batches (numbers 2)`);
+    expect(lost.output).toContain(`producer ${producer.id} lacks 1 of 3 batches (numbers 2)`);
     const report = await ledger("--json");
     expect(report.code).toBe(1);
     expect(JSON.parse(report.output)).toMatchObject({
       verdict: "unbalanced",
       batchClicks: 3,
       storedClicks: 3,
-      producers: [{ id: producer, missing: [2] }],
+      producers: [{ id: producer.id, missing: [2] }],
     });
 
-    await clicks.storeBatch({ producer, seq: 2, clicks: [aClick()] });
+    await clicks.storeBatches([{ producer, seq: 2, clicks: [aClick()] }]);
     expect((await ledger()).code).toBe(0);
     await database.sql`DELETE FROM clicks WHERE ctid IN (SELECT ctid FROM clicks LIMIT 1)`;
     expect((await ledger()).output).toContain("1 clicks of confirmed batches are not stored");
   });
 
   test("ends with 2 when it could not be decided", async () => {
-    const id = "0a6a8a10-6d51-4c9e-9d0e-0f1f9a6a8a10";
-    await database.sql`TRUNCATE clicks, click_batches, producers, link_hours`;
-    await new PostgresClickStore(database.sql).openProducer({ id, recorder: "batch", ack: "async" });
+    await database.sql`TRUNCATE clicks, click_batches, click_queue, rollup_rounds, producers, link_hours`;
+    await new PostgresClickStore(database.sql).storeBatches([
+      { producer: aProducer({ ack: "async" }), seq: 1, clicks: [aClick()] },
+    ]);
     const open = await ledger();
     expect([open.code, open.output]).toEqual([2, expect.stringContaining("has not ended") as string]);
     const away = await runHop(["ledger"], { HOP_DATABASE_URL: "postgres://u:p@127.0.0.1:1/x" });

@@ -1,10 +1,11 @@
 // Migrations by real processes: once, forth and back, and never by accident.
+import { judgeLedger } from "../../src/clicks/ledger.ts";
+import { PostgresClickReader } from "../../src/storage/postgres/click-reader.ts";
+import { PostgresRollup } from "../../src/storage/postgres/rollup.ts";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { runHop } from "../helpers/hop-process.ts";
 import { dumpSchema } from "../helpers/schema-dump.ts";
-
-const NEWEST = "001";
 
 let database: TestDatabase;
 
@@ -33,14 +34,17 @@ test("ten processes that start at once migrate once", async () => {
   expect(runs.map((run) => run.code)).toEqual(runs.map(() => 0));
   expect(runs.map((run) => run.output).toSorted()).toEqual([
     ...Array.from({ length: 9 }, () => "nothing to do\n"),
-    "up 1 first-light\n",
+    "up 1 first-light\nup 2 click-pipeline\n",
   ]);
 });
 
 test("up, down to nothing and up again gives the same schema, and an empty one in between", async () => {
   await migrate("up");
   const before = await dumpSchema(database.sql);
-  expect(await migrate("down", "--to", "0")).toEqual({ code: 0, output: "down 1 first-light\n" });
+  expect(await migrate("down", "--to", "0")).toEqual({
+    code: 0,
+    output: "down 2 click-pipeline\ndown 1 first-light\n",
+  });
   expect(await remains()).toEqual([]);
   expect((await migrate("up")).output).toContain("up 1 ");
   expect(await dumpSchema(database.sql)).toBe(before);
@@ -54,11 +58,65 @@ test("down also works on a database that is in use", async () => {
   expect(await remains()).toEqual([]);
 });
 
+test("clicks of the first version survive the way up, down and up again", async () => {
+  await migrate("up");
+  await migrate("down", "--to", "1");
+  const { sql } = database;
+  await sql`
+    INSERT INTO click_batches (producer, seq, clicks, first_at, last_at, rolled_up)
+    SELECT '00000000-0000-0000-0000-000000000001', n, 2, '2024-02-28 10:00Z', '2024-02-28 11:00Z', n = 1
+    FROM generate_series(1, 2) AS n`;
+  await sql`INSERT INTO link_hours VALUES (1, '2024-02-28 10:00Z', 1, 0), (1, '2024-02-28 11:00Z', 1, 1)`;
+  await sql`
+    INSERT INTO clicks (link_id, at, visitor, country, referrer, browser, os, device, language, bot, batch)
+    SELECT 1, '2024-02-28 10:00Z'::timestamptz + number * interval '1 hour', number, 'DE', 'a.example', 'Firefox', 'Linux',
+      'desktop', 'de', number = 1, id
+    FROM click_batches, generate_series(0, 1) AS number`;
+  const before =
+    await sql`SELECT link_id, at, visitor, country, referrer, browser, os, device, language, bot FROM clicks ORDER BY at`;
+  const converted = async () => {
+    await new PostgresRollup(sql).rollUpDimensions(100, "patient");
+    const reader = new PostgresClickReader(sql);
+    expect(judgeLedger(await reader.ledgerFacts())).toMatchObject({
+      verdict: "balanced",
+      storedClicks: 4,
+      sortedClicks: 4,
+    });
+    const fromMs = Date.parse("2024-02-28");
+    const query = {
+      fromMs,
+      toMs: fromMs + 86_400_000,
+      interval: "day",
+      by: "os",
+      bots: "exclude",
+      topLimit: 5,
+    } as const;
+    expect(await reader.statsFacts(1, query)).toMatchObject({
+      buckets: [{ clicks: 2, unique: 1 }],
+      top: [{ value: "Linux", clicks: 2 }],
+    });
+  };
+  await migrate("up");
+  await converted();
+  await migrate("down", "--to", "1");
+  const after =
+    await sql`SELECT link_id, at, visitor, country, referrer, browser, os, device, language, bot FROM clicks ORDER BY at`;
+  expect([...after]).toEqual([...before]);
+  await migrate("up");
+  await converted();
+});
+
 test("status ends with 1 while a migration is missing and with 0 when none is", async () => {
-  expect(await migrate("status")).toEqual({ code: 1, output: `${NEWEST}  missing  first-light\n` });
+  expect(await migrate("status")).toEqual({
+    code: 1,
+    output: "001  missing  first-light\n002  missing  click-pipeline\n",
+  });
   expect(await remains()).toEqual([]);
   await migrate("up");
-  expect(await migrate("status")).toEqual({ code: 0, output: `${NEWEST}  applied  first-light\n` });
+  expect(await migrate("status")).toEqual({
+    code: 0,
+    output: "001  applied  first-light\n002  applied  click-pipeline\n",
+  });
   await migrate("down", "--to", "0");
   expect((await migrate("status")).code).toBe(1);
 });
@@ -67,7 +125,7 @@ test("down never goes up", async () => {
   expect(await migrate("down", "--to", "1")).toEqual({ code: 0, output: "nothing to do\n" });
   expect(await remains()).toEqual([]);
   await migrate("up");
-  expect(await migrate("down", "--to", "1")).toEqual({ code: 0, output: "nothing to do\n" });
+  expect(await migrate("down", "--to", "2")).toEqual({ code: 0, output: "nothing to do\n" });
   expect(await migrate("down", "--to", "99")).toEqual({ code: 0, output: "nothing to do\n" });
   expect((await migrate("status")).code).toBe(0);
 });

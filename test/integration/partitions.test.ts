@@ -1,20 +1,19 @@
 // Daily partitions of clicks: made ahead by whoever comes first, and no click is lost where one is missing.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { randomUUID } from "node:crypto";
 import { judgeLedger } from "../../src/clicks/ledger.ts";
 import { PostgresClickReader } from "../../src/storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "../../src/storage/postgres/clicks.ts";
 import { migrate } from "../../src/storage/postgres/migrate.ts";
 import { createPartitions } from "../../src/storage/postgres/partitions.ts";
 import { PostgresRollup } from "../../src/storage/postgres/rollup.ts";
-import { aClick } from "../helpers/clicks.ts";
+import { aClick, aProducer } from "../helpers/clicks.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 
 const NOW = Date.parse("2024-02-28T23:59:59.999Z");
 const DAY_MS = 86_400_000;
 
 let database: TestDatabase;
-const producer = randomUUID();
+const producer = aProducer();
 let seq = 0;
 
 beforeEach(async () => {
@@ -25,12 +24,12 @@ beforeEach(async () => {
 
 afterEach(() => database.drop());
 
-const store = (...times: string[]) =>
-  new PostgresClickStore(database.sql).storeBatch({
-    producer,
-    seq: ++seq,
-    clicks: times.map((time) => aClick({ atMs: Date.parse(time) })),
-  });
+/** Stores a batch and makes it rows. */
+async function store(...times: string[]): Promise<void> {
+  const clicks = times.map((time) => aClick({ atMs: Date.parse(time) }));
+  await new PostgresClickStore(database.sql).storeBatches([{ producer, seq: ++seq, clicks }]);
+  await new PostgresRollup(database.sql).rollUpTotals(100, "patient");
+}
 
 async function partitions(): Promise<string[]> {
   const rows = await database.sql<{ name: string }[]>`
@@ -76,7 +75,7 @@ test("each click is in the partition of its UTC day, and late or early ones are 
 test("late clicks count in totals, statistics and the ledger", async () => {
   await createPartitions(database.sql, NOW);
   await store("2023-05-05T05:05:05Z", "2024-02-28T12:00:00Z");
-  await new PostgresRollup(database.sql).rollUp(100);
+  await new PostgresRollup(database.sql).rollUpDimensions(100, "patient");
   const reader = new PostgresClickReader(database.sql);
   const fromMs = Date.parse("2023-05-01T00:00:00Z");
   const query = {
@@ -99,7 +98,6 @@ test("clicks that came before their partition move into it, and the days after i
   await createPartitions(database.sql, NOW);
   expect(await partitions()).toHaveLength(6);
   expect(await clicksByPartition()).toEqual({ clicks_20240229: 2, clicks_other: 1 });
-  await new PostgresRollup(database.sql).rollUp(100);
   const facts = await new PostgresClickReader(database.sql).ledgerFacts();
   expect(facts).toMatchObject({ batchClicks: 3, storedClicks: 3, totalledClicks: 3 });
 });

@@ -23,8 +23,11 @@ function judge(facts: Partial<LedgerFacts>) {
     producers: [producer()],
     batchClicks: 5,
     storedClicks: 5,
+    queuedClicks: 0,
+    retiredClicks: 0,
     totalledClicks: 5,
-    tailClicks: 0,
+    sortedClicks: facts.totalledClicks ?? 5,
+    unsortedClicks: 0,
     ...facts,
   });
 }
@@ -35,7 +38,15 @@ describe("the ledger is balanced", () => {
   });
 
   test("while clicks are on their way to the totals", () => {
-    expect(judge({ totalledClicks: 2, tailClicks: 3 }).verdict).toBe("balanced");
+    expect(judge({ totalledClicks: 2, queuedClicks: 3 }).verdict).toBe("balanced");
+  });
+
+  test("while clicks are on their way to the dimensions", () => {
+    expect(judge({ sortedClicks: 1, unsortedClicks: 4 }).verdict).toBe("balanced");
+  });
+
+  test("with rows that were dropped after their time", () => {
+    expect(judge({ storedClicks: 2, retiredClicks: 3 }).verdict).toBe("balanced");
   });
 
   test("with nobody and nothing", () => {
@@ -102,11 +113,21 @@ describe("the ledger is unbalanced", () => {
     [6, 0],
     [5, 1],
     [2, 2],
-  ])("when the totals count %d and %d are on their way, of 5", (totalledClicks, tailClicks) => {
-    const { verdict, reasons } = judge({ totalledClicks, tailClicks });
+  ])("when the totals count %d and %d are on their way, of 5", (totalledClicks, queuedClicks) => {
+    const { verdict, reasons } = judge({ totalledClicks, queuedClicks });
     expect(verdict).toBe("unbalanced");
     expect(reasons).toHaveLength(1);
-    expect(reasons[0]).toContain(`totals count ${totalledClicks} clicks and ${tailClicks} are on their way`);
+    expect(reasons[0]).toContain(
+      `totals count ${totalledClicks} clicks and ${queuedClicks} are on their way`,
+    );
+  });
+
+  test("when the dimensions count other clicks than the totals", () => {
+    const { verdict, reasons } = judge({ sortedClicks: 3, unsortedClicks: 1 });
+    expect([verdict, reasons]).toEqual([
+      "unbalanced",
+      ["dimensions count 3 clicks and 1 are on their way, totals count 5"],
+    ]);
   });
 });
 

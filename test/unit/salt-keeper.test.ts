@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { ClickObserver } from "../../src/clicks/observer.ts";
 import { SaltKeeper, type SaltStore } from "../../src/clicks/salt-keeper.ts";
-import { CountryReader, UserAgentReader } from "../../src/clicks/visitor.ts";
+import { AGENT_RULES, AgentReader, CountryReader } from "../../src/clicks/visitor.ts";
 import { manualClock } from "../../src/lib/clock.ts";
 import { MemorySaltStore } from "../contract/memory-salts.ts";
 import { errorOf } from "../helpers/error-of.ts";
@@ -82,7 +82,7 @@ async function openObserver(asked: string[] = []): Promise<ClickObserver> {
       asked.push(day);
       return keeper.saltOf(day);
     },
-    userAgents: new UserAgentReader({ entries: 10 }),
+    agents: new AgentReader({ entries: 10 }),
     countries: await CountryReader.open(),
   });
 }
@@ -100,18 +100,24 @@ describe("the click observer", () => {
     expect(click).toEqual({
       linkId: 7,
       atMs: NOON,
-      visitor: expect.stringMatching(/^-?\d+$/) as string,
+      visitor: expect.any(BigInt) as bigint,
       profile: {
+        id: expect.stringMatching(/^-?\d+$/) as string,
         country: "ZZ",
         referrer: "news.example",
-        browser: "Firefox",
-        os: "Linux",
-        device: "desktop",
         language: "de",
-        bot: false,
+        agent: {
+          id: expect.stringMatching(/^-?\d+$/) as string,
+          text: "Mozilla/0.0 (X00; Linux x00_00; rv:000.0) Gecko/00000000 Firefox/000.0",
+          browser: "Firefox",
+          os: "Linux",
+          device: "desktop",
+          bot: false,
+          rules: AGENT_RULES,
+        },
       },
     });
-    expect(JSON.stringify(click)).not.toContain("203.0.113.9");
+    expect(Bun.inspect(click)).not.toContain("203.0.113.9");
   });
 
   test("sees one visitor all day and another from midnight UTC on", async () => {
@@ -139,7 +145,7 @@ describe("the click observer", () => {
     const observer = await openObserver();
     expect(observer.observe(1, clock(), "::1", new Headers())).toMatchObject({
       profile: {
-        bot: true,
+        agent: { bot: true },
         referrer: "",
         language: "",
         country: "ZZ",

@@ -3,13 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { BROWSER_MAP, OS_MAP } from "bowser";
 import * as fc from "fast-check";
-import {
-  type UserAgent,
-  UserAgentReader,
-  isPrefetch,
-  language,
-  referrerHost,
-} from "../../src/clicks/visitor.ts";
+import { AgentReader, isPrefetch, language, referrerHost } from "../../src/clicks/visitor.ts";
 
 const CHROME =
   "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
@@ -28,7 +22,7 @@ const TIZEN =
 const GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 
 describe("a user agent", () => {
-  const reader = new UserAgentReader({ entries: 100 });
+  const reader = new AgentReader({ entries: 100 });
 
   test.each([
     [CHROME, "Chrome", "Windows", "desktop"],
@@ -39,7 +33,7 @@ describe("a user agent", () => {
     [PIXEL, "Chrome", "Android", "mobile"],
     [IPAD, "Safari", "iOS", "tablet"],
   ] as const)("%p is a person's", (agent, browser, os, device) => {
-    expect(reader.read(agent)).toEqual({ browser, os, device, bot: false });
+    expect(reader.read(agent)).toMatchObject({ browser, os, device, bot: false });
   });
 
   test("of a television is a television's", () => {
@@ -64,7 +58,7 @@ describe("a user agent", () => {
   });
 
   test("that is missing counts as a bot's", () => {
-    expect(reader.read("")).toEqual({ browser: "Unknown", os: "Unknown", device: "bot", bot: true });
+    expect(reader.read("")).toMatchObject({ browser: "Unknown", os: "Unknown", device: "bot", bot: true });
   });
 
   test("that names no known browser does not get its own words into reports", () => {
@@ -119,13 +113,20 @@ describe("a user agent", () => {
 
   test("is read only as far as its 512th character", () => {
     const padded = `${CHROME}${" ".repeat(512 - CHROME.length)}`;
-    expect(reader.read(`${padded} Googlebot/2.1`)).toEqual(reader.read(CHROME));
+    const { browser, os, device, bot } = reader.read(CHROME);
+    expect(reader.read(`${padded} Googlebot/2.1`)).toMatchObject({
+      text: padded.replace(/\d/g, "0"),
+      browser,
+      os,
+      device,
+      bot,
+    });
     const faraway = `Mozilla/5.0 (X11; Linux x86_64) ${"Gecko/1 ".repeat(10_000)}`;
     expect(reader.read(`${faraway} Googlebot/2.1`)).toEqual(reader.read(faraway));
   });
 
   test("is remembered: the same header gives the very same object", () => {
-    const first: UserAgent = reader.read(FIREFOX);
+    const first = reader.read(FIREFOX);
     expect(reader.read(`${FIREFOX} `.slice(0, -1))).toBe(first);
   });
 });

@@ -16,7 +16,7 @@ function failure(path: string): Promise<unknown> {
 describe("a visitor's hash", () => {
   test("is the first 64 bits of SHA-256 over salt, address and user agent", () => {
     const digest = new Bun.CryptoHasher("sha256").update(SALT).update("192.0.2.1\nMozilla/5.0").digest();
-    expect(visitorHash(SALT, "192.0.2.1", "Mozilla/5.0")).toBe(digest.readBigInt64BE(0).toString());
+    expect(visitorHash(SALT, "192.0.2.1", "Mozilla/5.0")).toBe(digest.readBigInt64BE(0));
   });
 
   test("is the same for the same visitor and another for another address, agent or day", () => {
@@ -40,8 +40,7 @@ describe("a visitor's hash", () => {
         fc.string({ unit: "binary" }),
         (salt, ip, agent) => {
           const hash = visitorHash(salt, ip, agent);
-          expect(hash).toMatch(/^-?\d{1,19}$/);
-          expect(BigInt.asIntN(64, BigInt(hash)).toString()).toBe(hash);
+          expect(BigInt.asIntN(64, hash)).toBe(hash);
           expect(visitorHash(salt, ip, agent)).toBe(hash);
         },
       ),
@@ -49,7 +48,7 @@ describe("a visitor's hash", () => {
   });
 
   test("does not collide among 100,000 addresses", () => {
-    const hashes = new Set<string>();
+    const hashes = new Set<bigint>();
     for (let i = 0; i < 100_000; i++) {
       hashes.add(visitorHash(SALT, `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, "Mozilla/5.0"));
     }

@@ -15,14 +15,13 @@ export class PostgresClickReader implements ClickReader {
     return asking(this.#sql, () =>
       this.#sql.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY", async (sql) => {
         const [moment] = await sql<{ asOfMs: number }[]>`
-          SELECT (extract(epoch FROM coalesce(min(stored_at), now())) * 1000)::bigint AS "asOfMs"
-          FROM click_batches WHERE NOT rolled_up`;
-        const totals = await readTotals(sql, linkId, query);
-        const visitors = await readVisitors(sql, linkId, query);
-        const uniqueByBucket = new Map(visitors.map((row) => [row.startMs, row.unique]));
+          SELECT (extract(epoch FROM least(
+            (SELECT min(stored_at) FROM click_queue), (SELECT min(stored_at) FROM rollup_rounds), now()
+          )) * 1000)::bigint AS "asOfMs"`;
+        const buckets = await readBuckets(sql, linkId, query);
         return {
-          buckets: totals.map((row) => ({ ...row, unique: uniqueByBucket.get(row.startMs) ?? 0 })),
-          unique: await countVisitorDays(sql, linkId, query),
+          buckets,
+          unique: buckets.reduce((sum, bucket) => sum + bucket.unique, 0),
           top: await readTop(sql, linkId, query),
           asOfMs: moment?.asOfMs ?? 0,
         };
@@ -34,67 +33,55 @@ export class PostgresClickReader implements ClickReader {
     return translating(() =>
       this.#sql.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY", async (sql) => {
         await sql`SET LOCAL statement_timeout = 0`;
-        const [counts] = await sql<
-          { batchClicks: number; storedClicks: number; totalledClicks: number; tailClicks: number }[]
-        >`
+        const [counts] = await sql<({ rows: number } & Omit<LedgerFacts, "producers" | "storedClicks">)[]>`
           SELECT (SELECT coalesce(sum(clicks), 0)::bigint FROM click_batches) AS "batchClicks",
-            (SELECT count(*) FROM clicks) AS "storedClicks",
+            (SELECT coalesce(sum(clicks), 0)::bigint FROM click_queue) AS "queuedClicks",
+            (SELECT count(*) FROM clicks) AS rows,
+            (SELECT coalesce(sum(clicks), 0)::bigint FROM retired_clicks) AS "retiredClicks",
             (SELECT coalesce(sum(clicks), 0)::bigint FROM link_hours) AS "totalledClicks",
-            (SELECT coalesce(sum(clicks), 0)::bigint FROM click_batches WHERE NOT rolled_up) AS "tailClicks"`;
-        return {
-          producers: await readProducers(sql),
-          batchClicks: counts?.batchClicks ?? 0,
-          storedClicks: counts?.storedClicks ?? 0,
-          totalledClicks: counts?.totalledClicks ?? 0,
-          tailClicks: counts?.tailClicks ?? 0,
-        };
+            (SELECT coalesce(sum(clicks), 0)::bigint FROM link_dims WHERE dimension = 'country') AS "sortedClicks",
+            (SELECT coalesce(sum(clicks), 0)::bigint FROM rollup_rounds) AS "unsortedClicks"`;
+        if (counts === undefined) throw new Error("the ledger answered nothing");
+        const { rows, ...facts } = counts;
+        return { producers: await readProducers(sql), storedClicks: rows + facts.queuedClicks, ...facts };
       }),
     );
   }
 }
 
-async function readTotals(sql: Queryable, linkId: number, query: StatsQuery) {
-  const counted = {
-    include: sql`clicks`,
-    exclude: sql`clicks - bots`,
-    only: sql`bots`,
-  }[query.bots];
-  return sql<{ startMs: number; clicks: number }[]>`
+/** Clicks and visitors of each bucket that has any. */
+async function readBuckets(sql: Queryable, linkId: number, query: StatsQuery) {
+  const range = sql`link_id = ${linkId} AND hour >= ${new Date(query.fromMs)} AND hour < ${new Date(query.toMs)}`;
+  return sql<{ startMs: number; clicks: number; unique: number }[]>`
     SELECT (extract(epoch FROM date_trunc(${query.interval}, hour, 'UTC')) * 1000)::bigint AS "startMs",
-      sum(${counted})::bigint AS clicks
-    FROM link_hours
-    WHERE link_id = ${linkId} AND hour >= ${new Date(query.fromMs)} AND hour < ${new Date(query.toMs)}
+      sum(clicks)::bigint AS clicks, sum(visitors)::bigint AS "unique"
+    FROM (
+      SELECT hour, ${counted(sql, "clicks", query.bots)} AS clicks, 0 AS visitors FROM link_hours WHERE ${range}
+      UNION ALL
+      SELECT hour, 0, ${counted(sql, "visitors", query.bots)} FROM visitor_hours WHERE ${range}
+    ) AS hours
     GROUP BY 1 ORDER BY 1`;
 }
 
-/** Unique visitors of each bucket. The visitor hash changes every day, so a month counts visitor-days. */
-async function readVisitors(sql: Queryable, linkId: number, query: StatsQuery) {
-  return sql<{ startMs: number; unique: number }[]>`
-    SELECT (extract(epoch FROM date_trunc(${query.interval}, at, 'UTC')) * 1000)::bigint AS "startMs",
-      count(DISTINCT visitor) AS "unique"
-    FROM clicks WHERE ${inRange(sql, linkId, query)} GROUP BY 1`;
-}
-
-async function countVisitorDays(sql: Queryable, linkId: number, query: StatsQuery): Promise<number> {
-  const [row] = await sql<{ unique: number }[]>`
-    SELECT count(DISTINCT visitor) AS "unique" FROM clicks WHERE ${inRange(sql, linkId, query)}`;
-  return row?.unique ?? 0;
-}
-
+/** Of the whole UTC days that the range touches: dimensions are kept by day. */
 async function readTop(sql: Queryable, linkId: number, query: StatsQuery) {
   return sql<{ value: string; clicks: number }[]>`
-    SELECT ${sql(query.by)} AS value, count(*) AS clicks
-    FROM clicks WHERE ${inRange(sql, linkId, query)}
-    GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${query.topLimit}`;
+    SELECT value, sum(${counted(sql, "clicks", query.bots)})::bigint AS clicks
+    FROM link_dims
+    WHERE link_id = ${linkId} AND dimension = ${query.by}::text::click_dimension::text::click_dimension
+      AND day >= (${new Date(query.fromMs)}::timestamptz AT TIME ZONE 'UTC')::date
+      AND day <= (${new Date(query.toMs - 1)}::timestamptz AT TIME ZONE 'UTC')::date
+    GROUP BY 1 HAVING sum(${counted(sql, "clicks", query.bots)}) > 0
+    ORDER BY 2 DESC, 1 LIMIT ${query.topLimit}`;
 }
 
-function inRange(sql: Queryable, linkId: number, query: StatsQuery) {
-  const bots: Record<BotFilter, ReturnType<Queryable>> = {
-    include: sql``,
-    exclude: sql`AND NOT bot`,
-    only: sql`AND bot`,
-  };
-  return sql`link_id = ${linkId} AND at >= ${new Date(query.fromMs)} AND at < ${new Date(query.toMs)} ${bots[query.bots]}`;
+/** Rollups keep everybody and, of those, bots. */
+function counted(sql: Queryable, everybody: "clicks" | "visitors", filter: BotFilter) {
+  return {
+    include: sql`${sql(everybody)}`,
+    exclude: sql`${sql(everybody)} - bots`,
+    only: sql`bots`,
+  }[filter];
 }
 
 async function readProducers(sql: Queryable): Promise<ProducerFacts[]> {

@@ -1,83 +1,149 @@
-// Click batches in Postgres: one statement, one transaction, one round trip a batch.
-import type { Click, ClickBatch, Profile } from "../../clicks/click.ts";
-import type { ClickStore, Producer } from "../../clicks/ports.ts";
-import { asking, type Database, textArray } from "./database.ts";
+// Click batches in Postgres: one statement, one transaction, one round trip, however many batches.
+import type { Agent, Click, ClickBatch, Producer, Profile } from "../../clicks/click.ts";
+import type { ClickStore } from "../../clicks/ports.ts";
+import { Memo } from "../../lib/memo.ts";
+import { asking, type Database, type Queryable, textArray } from "./database.ts";
+
+/** Profiles that are known to be stored at least; twice as many at most, of some 30 bytes each. */
+const REMEMBERED_PROFILES = 20_000;
 
 export class PostgresClickStore implements ClickStore {
   readonly #sql: Database;
+  readonly #producers = new Set<string>();
+  readonly #profiles = new Memo<true>(REMEMBERED_PROFILES);
 
   constructor(sql: Database) {
     this.#sql = sql;
   }
 
-  async openProducer({ id, recorder, ack }: Producer): Promise<void> {
-    await asking(
-      this.#sql,
-      () => this.#sql`
-        INSERT INTO producers (id, recorder, ack) VALUES (${id}, ${recorder}, ${ack}) ON CONFLICT (id) DO NOTHING`,
+  /**
+   * The ledger row comes first and decides: only if (producer, seq) is new are its clicks queued. What many clicks share is
+   * sent once by each process, before the first batch that needs it.
+   */
+  async storeBatches(batches: readonly ClickBatch[]): Promise<number> {
+    // A set that holds one batch twice would queue it twice.
+    const given = [...new Map(batches.map((batch) => [`${batch.producer.id} ${batch.seq}`, batch])).values()];
+    const producers = distinct(given.map((batch) => batch.producer)).filter(
+      ({ id }) => !this.#producers.has(id),
     );
+    const profiles = distinct(
+      new Set(given.flatMap((batch) => batch.clicks.map((click) => click.profile))),
+    ).filter(({ id }) => this.#profiles.get(id) === undefined);
+    const clicks = await asking(this.#sql, async () => {
+      if (producers.length === 0 && profiles.length === 0) return queue(this.#sql, given);
+      return this.#sql.begin(async (sql) => {
+        if (producers.length > 0) await openProducers(sql, producers);
+        if (profiles.length > 0) await keepProfiles(sql, profiles);
+        return queue(sql, given);
+      });
+    });
+    for (const { id } of producers) this.#producers.add(id);
+    for (const { id } of profiles) this.#profiles.set(id, true);
+    return clicks;
   }
 
-  async closeProducer(id: string, lastSeq: number, dropped: Readonly<Record<string, number>>): Promise<void> {
+  async closeProducer(
+    producer: Producer,
+    lastSeq: number,
+    dropped: Readonly<Record<string, number>>,
+  ): Promise<void> {
+    this.#producers.delete(producer.id);
     await asking(
       this.#sql,
       () => this.#sql`
-        UPDATE producers SET ended_at = now(), last_seq = ${lastSeq}, dropped = ${JSON.stringify(dropped)}::text::jsonb
-        WHERE id = ${id}`,
-    );
-  }
-
-  /** The ledger row comes first and decides: only if (producer, seq) is new are its clicks inserted. */
-  async storeBatch({ producer, seq, clicks }: ClickBatch): Promise<void> {
-    const { profiles, numbers } = profilesOf(clicks);
-    const times = clicks.map((click) => click.atMs);
-    const firstMs = Math.min(...times);
-    await asking(
-      this.#sql,
-      () => this.#sql`
-        WITH batch AS (
-          INSERT INTO click_batches (producer, seq, clicks, first_at, last_at)
-          VALUES (${producer}, ${seq}, ${clicks.length}, to_timestamp(${firstMs}::float8 / 1000),
-            to_timestamp(${Math.max(...times)}::float8 / 1000))
-          ON CONFLICT (producer, seq) DO NOTHING RETURNING id
-        )
-        INSERT INTO clicks (link_id, at, visitor, country, referrer, browser, os, device, language, bot, batch)
-        SELECT c.link_id, to_timestamp((${firstMs}::float8 + c.after_ms) / 1000), c.visitor, p.country, p.referrer,
-          p.browser, p.os, p.device, p.language, p.bot, batch.id
-        FROM batch, unnest(
-          ${array(clicks.map((click) => click.linkId))}::bigint[],
-          ${array(times.map((atMs) => atMs - firstMs))}::float8[],
-          ${array(clicks.map((click) => click.visitor))}::bigint[],
-          ${array(numbers)}::integer[]
-        ) AS c(link_id, after_ms, visitor, profile)
-        JOIN unnest(
-          ${textArray(profiles.map((profile) => profile.country))}::text[],
-          ${textArray(profiles.map((profile) => profile.referrer))}::text[],
-          ${textArray(profiles.map((profile) => profile.browser))}::text[],
-          ${textArray(profiles.map((profile) => profile.os))}::text[],
-          ${textArray(profiles.map((profile) => profile.device))}::text[],
-          ${textArray(profiles.map((profile) => profile.language))}::text[],
-          ${array(profiles.map((profile) => (profile.bot ? "t" : "f")))}::boolean[]
-        ) WITH ORDINALITY AS p(country, referrer, browser, os, device, language, bot, number) ON p.number = c.profile`,
+        INSERT INTO producers (id, recorder, ack, ended_at, last_seq, dropped)
+        VALUES (${producer.id}, ${producer.recorder}, ${producer.ack}, now(), ${lastSeq},
+          ${JSON.stringify(dropped)}::text::jsonb)
+        ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, last_seq = excluded.last_seq,
+          dropped = excluded.dropped`,
     );
   }
 }
 
-/**
- * The profiles of a batch and, for each click, the number of its own, from 1. Clicks of one moment have few, and their texts
- * would be most of what is sent.
- */
-function profilesOf(clicks: readonly Click[]): { profiles: readonly Profile[]; numbers: readonly number[] } {
-  const known = new Map<Profile, number>();
-  const numbers = clicks.map(({ profile }) => {
-    const number = known.get(profile) ?? known.size + 1;
-    known.set(profile, number);
-    return number;
-  });
-  return { profiles: [...known.keys()], numbers };
+async function openProducers(sql: Queryable, producers: readonly Producer[]): Promise<void> {
+  await sql`
+    INSERT INTO producers (id, recorder, ack)
+    SELECT * FROM unnest(
+      ${textArray(producers.map((producer) => producer.id))}::uuid[],
+      ${textArray(producers.map((producer) => producer.recorder))}::text[],
+      ${textArray(producers.map((producer) => producer.ack))}::text[])
+    ON CONFLICT (id) DO NOTHING`;
+}
+
+/** In the order of their ids, so that two processes with the same new profiles wait for each other instead of dead-locking. */
+async function keepProfiles(sql: Queryable, profiles: readonly Profile[]): Promise<void> {
+  const agents = distinct(profiles.map((profile) => profile.agent));
+  await sql`
+    INSERT INTO agents (id, text, browser, os, device, bot, rules)
+    SELECT * FROM unnest(
+      ${array(agents.map((agent) => agent.id))}::bigint[],
+      ${column(agents, (agent) => agent.text)}::text[],
+      ${column(agents, (agent) => agent.browser)}::text[],
+      ${column(agents, (agent) => agent.os)}::text[],
+      ${column(agents, (agent) => agent.device)}::text[],
+      ${array(agents.map((agent) => (agent.bot ? "t" : "f")))}::boolean[],
+      ${column(agents, (agent) => agent.rules)}::text[]) AS a(id)
+    ORDER BY a.id ON CONFLICT (id) DO NOTHING`;
+  await sql`
+    INSERT INTO profiles (id, country, referrer, language, agent)
+    SELECT * FROM unnest(
+      ${array(profiles.map((profile) => profile.id))}::bigint[],
+      ${column(profiles, (profile) => profile.country)}::text[],
+      ${column(profiles, (profile) => profile.referrer)}::text[],
+      ${column(profiles, (profile) => profile.language)}::text[],
+      ${array(profiles.map((profile) => profile.agent.id))}::bigint[]) AS p(id)
+    ORDER BY p.id ON CONFLICT (id) DO NOTHING`;
+}
+
+/** Arrays of a batch travel as the text of an array literal, because an array of arrays must be rectangular. */
+async function queue(sql: Queryable, batches: readonly ClickBatch[]): Promise<number> {
+  const firsts = batches.map(({ clicks }) => Math.min(...clicks.map((click) => click.atMs)));
+  const lasts = batches.map(({ clicks }) => Math.max(...clicks.map((click) => click.atMs)));
+  const literals = (read: (click: Click, firstMs: number) => string | number | bigint) =>
+    literalArray(
+      batches.map(({ clicks }, index) => array(clicks.map((click) => read(click, firsts[index] ?? 0)))),
+    );
+  const [queued] = await sql<{ clicks: number }[]>`
+    WITH given AS (
+      SELECT * FROM unnest(
+        ${array(batches.map((batch) => batch.producer.id))}::uuid[],
+        ${array(batches.map((batch) => batch.seq))}::bigint[],
+        ${array(batches.map((batch) => batch.clicks.length))}::integer[],
+        ${array(firsts)}::bigint[],
+        ${array(lasts)}::bigint[],
+        ${literals((click) => click.linkId)}::text[],
+        ${literals((click, firstMs) => click.atMs - firstMs)}::text[],
+        ${literals((click) => click.visitor)}::text[],
+        ${literals((click) => click.profile.id)}::text[]
+      ) AS g(producer, seq, clicks, first_ms, last_ms, link_ids, after_ms, visitors, profiles)
+    ), fresh AS (
+      INSERT INTO click_batches (producer, seq, clicks) SELECT producer, seq, clicks FROM given
+      ON CONFLICT DO NOTHING RETURNING producer, seq
+    ), queued AS (
+      INSERT INTO click_queue (clicks, first_ms, last_ms, link_ids, after_ms, visitors, profiles)
+      SELECT clicks, first_ms, last_ms, link_ids::bigint[], after_ms::bigint[], visitors::bigint[], profiles::bigint[]
+      FROM given JOIN fresh USING (producer, seq)
+      RETURNING clicks
+    )
+    SELECT coalesce(sum(clicks), 0)::bigint AS clicks FROM queued`;
+  return queued?.clicks ?? 0;
+}
+
+function column<T>(rows: readonly T[], read: (row: T) => string): string {
+  return textArray(rows.map(read));
+}
+
+/** The first of each id. */
+function distinct<T extends Producer | Profile | Agent>(all: Iterable<T>): T[] {
+  return [...new Map(Array.from(all, (one) => [one.id, one])).values()];
 }
 
 /** A Postgres array literal of things that need no quotes. */
-function array(values: readonly (string | number)[]): string {
+function array(values: readonly (string | number | bigint)[]): string {
   return `{${values.join(",")}}`;
+}
+
+/** An array literal of texts that hold no quotes and no backslashes. */
+function literalArray(values: readonly string[]): string {
+  return `{"${values.join('","')}"}`;
 }

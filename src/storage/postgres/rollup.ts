@@ -1,9 +1,17 @@
-// Adds stored clicks to the hourly totals, in sets and exactly once.
-import type { Rollup } from "../../clicks/rollup.ts";
-import { asking, type Database } from "./database.ts";
+// Stored clicks become rows and totals, and rows become dimensions and visitors: in sets, exactly once, resumable.
+import type { PendingQuery, Row } from "postgres";
+import type { Rollup, RollupMood } from "../../clicks/rollup.ts";
+import { asking, type Database, type Queryable, translating } from "./database.ts";
 
-/** Any constant will do; all hop processes use this one. */
-const LOCK = 7_465_002;
+/** Any constants will do; all hop processes use these. */
+export const TOTALS_LOCK = 7_465_002;
+export const DIMENSIONS_LOCK = 7_465_003;
+
+const HURRIED_LOCK_TIMEOUT_MS = 1_000;
+/** A statement of a large set on a slow disk. */
+const ROUND_TIMEOUT_MS = 120_000;
+/** Postgres's word for "another process holds the lock". */
+const LOCK_NOT_AVAILABLE = "55P03";
 
 export class PostgresRollup implements Rollup {
   readonly #sql: Database;
@@ -12,39 +20,149 @@ export class PostgresRollup implements Rollup {
     this.#sql = sql;
   }
 
-  /**
-   * One transaction marks batches and adds their clicks: after a crash both happened or neither did. A batch that commits
-   * late is simply taken by a later round. The lock makes rounds of all processes follow one another.
-   */
-  async rollUp(maxClicks: number): Promise<number> {
-    return asking(this.#sql, () =>
-      this.#sql.begin(async (sql) => {
-        await sql`SELECT pg_advisory_xact_lock(${LOCK})`;
-        const [taken] = await sql<{ clicks: number; ids: string; firstAt: string; lastAt: string }[]>`
-          WITH tail AS (
-            SELECT id, clicks, sum(clicks) OVER (ORDER BY id) AS running
-            FROM (SELECT id, clicks FROM click_batches WHERE NOT rolled_up ORDER BY id LIMIT ${maxClicks}) AS oldest
-          ), taken AS (
-            UPDATE click_batches SET rolled_up = true
-            WHERE id IN (SELECT id FROM tail WHERE running - clicks < ${maxClicks}) AND NOT rolled_up
-            RETURNING id, clicks, first_at, last_at
-          )
-          SELECT coalesce(sum(clicks), 0)::bigint AS clicks, coalesce(array_agg(id), '{}')::text AS ids,
-            min(first_at)::text AS "firstAt", max(last_at)::text AS "lastAt"
-          FROM taken`;
-        if (taken === undefined || taken.clicks === 0) return 0;
-        // In the order of the keys: touching pages in order is cheaper.
-        await sql`
-          INSERT INTO link_hours (link_id, hour, clicks, bots)
-          SELECT link_id, date_trunc('hour', at, 'UTC'), count(*), count(*) FILTER (WHERE bot)
-          FROM clicks
-          WHERE batch = ANY (${taken.ids}::bigint[])
-            AND at BETWEEN ${taken.firstAt}::text::timestamptz AND ${taken.lastAt}::text::timestamptz
-          GROUP BY 1, 2 ORDER BY 1, 2
-          ON CONFLICT (link_id, hour)
-          DO UPDATE SET clicks = link_hours.clicks + excluded.clicks, bots = link_hours.bots + excluded.bots`;
-        return taken.clicks;
-      }),
-    );
+  async rollUpTotals(maxClicks: number, mood: RollupMood): Promise<number> {
+    return this.#underLock(TOTALS_LOCK, mood, (sql) => addTotals(sql, maxClicks, mood));
   }
+
+  async rollUpDimensions(maxClicks: number, mood: RollupMood): Promise<number> {
+    return this.#underLock(DIMENSIONS_LOCK, mood, (sql) => addDimensions(sql, maxClicks, mood));
+  }
+
+  /** Rounds of all processes follow one another; the hurried leave the work to whoever is at it. */
+  async #underLock(
+    lock: number,
+    mood: RollupMood,
+    round: (sql: Queryable) => Promise<number>,
+  ): Promise<number> {
+    const lockTimeout = mood === "hurried" ? `${HURRIED_LOCK_TIMEOUT_MS}ms` : "0";
+    const run = () =>
+      this.#sql.begin(async (sql) => {
+        await sql`
+          SELECT set_config('lock_timeout', ${lockTimeout}, true), set_config('work_mem', '64MB', true),
+            set_config('statement_timeout', ${`${ROUND_TIMEOUT_MS}ms`}, true)`;
+        await sql`SELECT pg_advisory_xact_lock(${lock}), set_config('lock_timeout', '0', true)`;
+        return round(sql);
+      });
+    try {
+      return await (mood === "hurried" ? asking(this.#sql, run) : translating(run));
+    } catch (error) {
+      if (error instanceof Error && isLockTimeout(error)) return 0;
+      throw error;
+    }
+  }
+}
+
+/** As `asking` wraps it. */
+function isLockTimeout({ cause }: Error): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === LOCK_NOT_AVAILABLE;
+}
+
+/**
+ * Whole batches, oldest first, leave the queue and become rows and totals in one transaction: after a crash both happened or
+ * neither did. A batch that commits late is simply still in the queue, which a watermark over ids would miss.
+ */
+async function addTotals(sql: Queryable, maxClicks: number, mood: RollupMood): Promise<number> {
+  const [waiting] = await sql`SELECT FROM click_queue LIMIT 1`;
+  if (waiting === undefined) return 0;
+  // Keys in order: touching pages in order is cheaper.
+  const [round] = await sql<{ clicks: number }[]>`
+    WITH taken AS (
+      DELETE FROM click_queue WHERE id IN (
+        SELECT id FROM (
+          SELECT id, clicks, sum(clicks) OVER (ORDER BY id) AS running
+          FROM (SELECT id, clicks FROM click_queue ORDER BY id LIMIT ${maxClicks}) AS oldest
+        ) AS tail WHERE ${roundFits(sql, maxClicks, mood)}
+      ) RETURNING *
+    ), round AS (
+      INSERT INTO rollup_rounds (id, clicks, first_at, last_at, stored_at)
+      SELECT nextval('rollup_round_ids'), sum(clicks), to_timestamp(min(first_ms)::float8 / 1000),
+        to_timestamp(max(last_ms)::float8 / 1000), min(stored_at) FROM taken HAVING count(*) > 0
+      RETURNING id, clicks
+    ), fresh AS MATERIALIZED (
+      SELECT c.link_id, to_timestamp((t.first_ms + c.after_ms)::float8 / 1000) AS at, c.visitor, c.profile
+      FROM taken t, unnest(t.link_ids, t.after_ms, t.visitors, t.profiles) AS c(link_id, after_ms, visitor, profile)
+    ), bots AS MATERIALIZED (
+      SELECT p.id FROM (SELECT DISTINCT profile FROM fresh) AS d
+        JOIN profiles p ON p.id = d.profile JOIN agents a ON a.id = p.agent
+      WHERE a.bot
+    ), kept AS (
+      INSERT INTO clicks (link_id, at, visitor, profile, round)
+      SELECT link_id, at, visitor, profile, (SELECT id FROM round) FROM fresh
+    ), hours AS (
+      INSERT INTO link_hours (link_id, hour, clicks, bots)
+      SELECT link_id, date_trunc('hour', at, 'UTC'), count(*), count(b.id)
+      FROM fresh LEFT JOIN bots b ON b.id = fresh.profile
+      GROUP BY 1, 2 ORDER BY 1, 2
+      ON CONFLICT (link_id, hour)
+      DO UPDATE SET clicks = link_hours.clicks + excluded.clicks, bots = link_hours.bots + excluded.bots
+    )
+    SELECT clicks FROM round`;
+  return round?.clicks ?? 0;
+}
+
+/** Whole rounds, oldest first; their ids grow in the order in which they were committed. */
+async function addDimensions(sql: Queryable, maxClicks: number, mood: RollupMood): Promise<number> {
+  const fits = roundFits(sql, maxClicks, mood);
+  const [taken] = await sql<
+    { clicks: number; firstId: number; lastId: number; firstAt: string; lastAt: string }[]
+  >`
+    WITH taken AS (
+      DELETE FROM rollup_rounds WHERE id IN (
+        SELECT id FROM (
+          SELECT id, clicks, sum(clicks) OVER (ORDER BY id) AS running FROM rollup_rounds
+        ) AS tail WHERE ${fits}
+      ) RETURNING *
+    )
+    SELECT sum(clicks)::bigint AS clicks, min(id) AS "firstId", max(id) AS "lastId", min(first_at)::text AS "firstAt",
+      max(last_at)::text AS "lastAt" FROM taken HAVING count(*) > 0`;
+  if (taken === undefined) return 0;
+  const fresh = sql`
+    SELECT link_id, (at AT TIME ZONE 'UTC')::date AS day, at, visitor, profile FROM clicks
+    WHERE round BETWEEN ${taken.firstId} AND ${taken.lastId}
+      AND at BETWEEN ${taken.firstAt}::text::timestamptz AND ${taken.lastAt}::text::timestamptz`;
+  await sql`
+    INSERT INTO link_dims (link_id, dimension, day, value, clicks, bots)
+    ${dimensionsOf(sql, fresh)} ORDER BY 1, 2, 3, 4
+    ON CONFLICT (link_id, dimension, day, value)
+    DO UPDATE SET clicks = link_dims.clicks + excluded.clicks, bots = link_dims.bots + excluded.bots`;
+  await sql`
+    WITH firsts AS MATERIALIZED (
+      ${firstVisits(sql, fresh)}
+    ), seen AS (
+      INSERT INTO link_visitors (link_id, day, visitor) SELECT link_id, day, visitor FROM firsts ORDER BY 1, 2, 3
+      ON CONFLICT DO NOTHING RETURNING link_id, day, visitor
+    )
+    INSERT INTO visitor_hours (link_id, hour, visitors, bots)
+    SELECT link_id, hour, count(*), count(*) FILTER (WHERE bot) FROM firsts JOIN seen USING (link_id, day, visitor)
+    GROUP BY 1, 2 ORDER BY 1, 2
+    ON CONFLICT (link_id, hour)
+    DO UPDATE SET visitors = visitor_hours.visitors + excluded.visitors, bots = visitor_hours.bots + excluded.bots`;
+  return taken.clicks;
+}
+
+/** The patient take at least one set, however large; the hurried take none that is too large for them. */
+function roundFits(sql: Queryable, maxClicks: number, mood: RollupMood): Rows {
+  return mood === "hurried" ? sql`running <= ${maxClicks}` : sql`running - clicks < ${maxClicks}`;
+}
+
+type Rows = PendingQuery<Row[]>;
+
+/** Rows of link_dims for clicks (link_id, day, profile). Clicks of one kind are counted before they become six values. */
+export function dimensionsOf(sql: Queryable, clicks: Rows): Rows {
+  return sql`
+    SELECT k.link_id, d.dimension, k.day, d.value, sum(k.clicks)::bigint AS clicks,
+      coalesce(sum(k.clicks) FILTER (WHERE a.bot), 0)::bigint AS bots
+    FROM (SELECT link_id, day, profile, count(*) AS clicks FROM (${clicks}) AS c GROUP BY 1, 2, 3) AS k
+      JOIN profiles p ON p.id = k.profile JOIN agents a ON a.id = p.agent,
+      LATERAL (VALUES ('country'::click_dimension, p.country), ('referrer', p.referrer), ('browser', a.browser),
+        ('os', a.os), ('device', a.device), ('language', p.language)) AS d(dimension, value)
+    GROUP BY 1, 2, 3, 4`;
+}
+
+/** The first of the clicks (link_id, day, at, visitor, profile) by each visitor on each day. */
+export function firstVisits(sql: Queryable, clicks: Rows): Rows {
+  return sql`
+    SELECT DISTINCT ON (link_id, day, visitor) link_id, day, visitor, date_trunc('hour', at, 'UTC') AS hour, a.bot
+    FROM (${clicks}) AS c JOIN profiles p ON p.id = c.profile JOIN agents a ON a.id = p.agent
+    ORDER BY link_id, day, visitor, at`;
 }

@@ -65,7 +65,7 @@ test("the ledger proves a missing batch, a missing click, a doubled click and a 
   await sql`CREATE TABLE totals_before AS TABLE link_hours`;
   const restore = async () => {
     await sql`TRUNCATE click_batches, clicks, link_hours`;
-    await sql`INSERT INTO click_batches OVERRIDING SYSTEM VALUE TABLE batches_before`;
+    await sql`INSERT INTO click_batches TABLE batches_before`;
     await sql`INSERT INTO clicks TABLE clicks_before`;
     await sql`INSERT INTO link_hours TABLE totals_before`;
   };
