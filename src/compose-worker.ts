@@ -14,7 +14,7 @@ import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { complain, type StreamPlace, streamPlace, waitForRedis } from "./open-stream.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { migrationStatus } from "./storage/postgres/migrate.ts";
-import { createPartitions } from "./storage/postgres/partitions.ts";
+import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
 import { PostgresRollup } from "./storage/postgres/rollup.ts";
 import { openBlockingRedis, type RedisClient } from "./storage/redis/client.ts";
 import { partitionSize } from "./storage/redis/stream-facts.ts";
@@ -96,7 +96,10 @@ async function startUpkeep(
   log: Log,
   started: AsyncDisposableStack,
 ): Promise<void> {
-  const maintain = () => createPartitions(storage.sql, systemClock());
+  const maintain = async () => {
+    await createPartitions(storage.sql, systemClock());
+    await retireClicks(storage.sql, systemClock(), config.clicksRetentionDays);
+  };
   await maintain();
   const loop = repeat(MAINTENANCE_MS, maintain, (error) =>
     log.warn({ err: error }, "maintenance failed; trying again in an hour"),

@@ -1,7 +1,5 @@
 // Config → wired objects and a close() that undoes them in reverse, also after half a start. Only this file knows every layer.
-import { BatchSender } from "./clicks/batch-sender.ts";
 import { ClickObserver } from "./clicks/observer.ts";
-import { BatchRecorder, type ClickRecorder, InlineRecorder } from "./clicks/recorder.ts";
 import { RollupKeeper } from "./clicks/rollup.ts";
 import { SaltKeeper } from "./clicks/salt-keeper.ts";
 import { AgentReader, CountryReader } from "./clicks/visitor.ts";
@@ -25,6 +23,7 @@ import { CodeGenerator } from "./links/code.ts";
 import { LinkManager } from "./links/manage.ts";
 import { batchedLookup, directLookup, type Resolver } from "./links/resolve.ts";
 import { RouteCache } from "./links/route-cache.ts";
+import { openRecorder } from "./open-recorder.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
@@ -65,7 +64,11 @@ export async function startServer(config: Config, log: Log, version: string): Pr
 
   const instruments = createInstruments(version);
   const salts = await startMaintenance(config, storage, log, started);
-  const recorder = createRecorder(config, storage, instruments, log, started);
+  const store =
+    config.clicks === "stream"
+      ? openClickStream(config, createStreamInstruments(instruments.registry), log, started)
+      : new PostgresClickStore(storage.hotSql);
+  const recorder = await openRecorder({ config, store, instruments, log });
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
   const { resolver, invalidate } = await startResolver(config, storage, instruments, log, started);
 
@@ -176,44 +179,6 @@ async function startMaintenance(
   );
   started.defer(() => loop.stop());
   return salts;
-}
-
-function createRecorder(
-  config: Config,
-  storage: Storage,
-  instruments: Instruments,
-  log: Log,
-  started: AsyncDisposableStack,
-): ClickRecorder {
-  const streams = config.clicks === "stream";
-  const sender = new BatchSender({
-    store: streams
-      ? openClickStream(config, createStreamInstruments(instruments.registry), log, started)
-      : new PostgresClickStore(storage.hotSql),
-    recorder: config.clicks,
-    ack: config.clicksAck,
-    attemptTimeoutMs: config.statementTimeoutMs,
-    onStored: (clicks) => {
-      // From the stream workers store them.
-      instruments.clicks.add(streams ? "streamed" : "stored", clicks);
-      instruments.clickBatchSize.observe(clicks);
-    },
-    onDropped: (clicks, reason) => instruments.clicks.add(`dropped_${reason}`, clicks),
-    onRetry: (error) => {
-      instruments.clickRetries.inc();
-      log.warn({ err: error }, "clicks could not be stored; trying again");
-    },
-    onGoodbyeLost: (error) =>
-      log.warn({ err: error }, "the click ledger was not told that this process ended"),
-  });
-  const bounds = {
-    maxBatch: config.batchMax,
-    maxQueued: config.clicksQueueMax,
-    timeoutMs: config.clicksTimeoutMs,
-  };
-  return config.clicks === "inline"
-    ? new InlineRecorder(sender, bounds)
-    : new BatchRecorder(sender, bounds, config.clicksAck);
 }
 
 async function startResolver(

@@ -246,5 +246,7 @@ function uuidOf(bytes: Uint8Array): string {
 }
 
 function asFormatError(error: unknown): unknown {
-  return error instanceof BytesError ? new BatchFormatError(error.message, { cause: error }) : error;
+  // The latter is what BigInt says of an id that is no integer.
+  if (!(error instanceof BytesError || error instanceof SyntaxError)) return error;
+  return new BatchFormatError(error.message, { cause: error });
 }

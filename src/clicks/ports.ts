@@ -29,9 +29,9 @@ export type SpoolOutcome = "spooled" | "spool_full" | "spool_failed";
 export interface ClickSpool<
   Spooled extends { readonly payload: Uint8Array } = { readonly payload: Uint8Array },
 > {
-  /** No record waits, neither on the disk nor on its way there. */
-  readonly empty: boolean;
-  /** Bytes on the disk and on their way there. */
+  /** Bytes of records that were not removed, on the disk or on their way there; 0 when nothing waits. */
+  readonly waitingBytes: number;
+  /** Bytes that it takes on the disk: space comes back in steps, behind `remove`. */
   readonly bytes: number;
   /** False when `append` of a record of so many bytes would say "spool_full" now. */
   hasRoom(bytes: number): boolean;

@@ -54,8 +54,8 @@ export class FileSpool implements ClickSpool<ReadRecord> {
     this.#options = options;
   }
 
-  get empty(): boolean {
-    return this.#pendingBytes === 0 && this.#segments.every((segment) => segment.head >= segment.length);
+  get waitingBytes(): number {
+    return this.#pendingBytes + this.#segments.reduce((sum, { length, head }) => sum + length - head, 0);
   }
 
   get bytes(): number {
@@ -97,7 +97,8 @@ export class FileSpool implements ClickSpool<ReadRecord> {
       const owner = basename(segment.claim.directory);
       const path = join(this.#options.directory, `${owner}-${basename(segment.path, SUFFIX)}-${start}.bad`);
       this.#setAsideBytes += payload.length;
-      await writeFile(path, payload, { mode: 0o600, flush: true });
+      // Nor may a disk that refuses the copy let this record hold up the others.
+      await writeFile(path, payload, { mode: 0o600, flush: true }).catch(this.#options.onError);
     }
     await this.remove([record]);
   }

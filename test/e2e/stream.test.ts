@@ -61,7 +61,7 @@ describe("hop serve and hop work", () => {
   const stored = async () => {
     const [row] = await database.sql<{ clicks: number }[]>`
       SELECT coalesce(sum(clicks), 0)::bigint AS clicks FROM click_batches`;
-    return Number(row?.clicks ?? 0);
+    return row?.clicks ?? 0;
   };
   const allStored = () =>
     waitFor("all clicks to be stored", async () => (await stored()) === followed && (await waiting()) === 0);

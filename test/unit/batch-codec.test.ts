@@ -109,12 +109,14 @@ describe("a batch as bytes", () => {
     expect(() => encodeBatch({ ...FIXED_BATCH, ...change })).toThrow(BatchFormatError);
   });
 
-  test("with a text beyond all bounds cannot be written", () => {
+  test.each([
+    ["a text beyond all bounds", { referrer: "x".repeat(5_000) }, "a text of 5000 characters"],
+    ["an id that is no integer", { id: "p1" }, "BigInt"],
+  ])("with %s cannot be written", (_, change, message) => {
     const [click] = FIXED_BATCH.clicks;
     if (click === undefined) throw new Error("the batch has clicks");
-    const long = { ...click.profile, referrer: "x".repeat(5_000) };
-    expect(() => encodeBatch({ ...FIXED_BATCH, clicks: [{ ...click, profile: long }] })).toThrow(
-      "a text of 5000 characters",
-    );
+    const odd = { ...FIXED_BATCH, clicks: [{ ...click, profile: { ...click.profile, ...change } }] };
+    expect(() => encodeBatch(odd)).toThrow(BatchFormatError);
+    expect(() => encodeBatch(odd)).toThrow(message);
   });
 });

@@ -59,7 +59,7 @@ describe("damage", () => {
     writeFileSync(path, "whatever somebody left here");
     await spool.adopt();
     expect(await drain(spool)).toEqual([]);
-    expect(stage.damage.at(-1)).toMatchObject({ reason: "not a spool file", bytes: 27 });
+    expect(stage.damage.at(-1)).toMatchObject({ reason: "foreign", bytes: 27 });
   });
 
   test("a segment that was deleted underneath is skipped", async () => {

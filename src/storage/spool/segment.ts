@@ -29,13 +29,16 @@ export interface ReadRecord {
   readonly end: number;
 }
 
+/** `foreign` is a file that no spool began. */
+export type SpoolDamageReason = "torn" | "checksum" | "foreign" | "unreadable";
+
 /** Bytes that hold no record any more. A process that is killed while it writes leaves a torn one: nobody was promised that. */
 export interface SpoolDamage {
   readonly path: string;
   /** Records at least; what follows an unreadable length cannot be counted. */
   readonly records: number;
   readonly bytes: number;
-  readonly reason: "torn" | "checksum" | "not a spool file" | "unreadable";
+  readonly reason: SpoolDamageReason;
 }
 
 /** Appends to a new file. */
@@ -127,7 +130,7 @@ async function readChunk(
     if (!MAGIC.equals(magic)) {
       // A process that dies while it makes the file leaves less than the magic, and no records.
       const torn = MAGIC.subarray(0, magic.length).equals(magic);
-      skip(segment, segment.length, torn ? 0 : 1, torn ? "torn" : "not a spool file", onDamage);
+      skip(segment, segment.length, torn ? 0 : 1, torn ? "torn" : "foreign", onDamage);
       return [];
     }
     segment.head = MAGIC.length;
