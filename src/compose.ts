@@ -1,10 +1,9 @@
 // Config → wired objects and a close() that undoes them in reverse, also after half a start. Only this file knows every layer.
-import { BatchSender } from "./clicks/batch-sender.ts";
 import { ClickObserver } from "./clicks/observer.ts";
-import { BatchRecorder, type ClickRecorder, InlineRecorder } from "./clicks/recorder.ts";
 import { RollupKeeper } from "./clicks/rollup.ts";
 import { SaltKeeper } from "./clicks/salt-keeper.ts";
 import { AgentReader, CountryReader } from "./clicks/visitor.ts";
+import { startAdmin } from "./compose-admin.ts";
 import type { Config } from "./config.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
@@ -13,7 +12,7 @@ import { Health } from "./http/health.ts";
 import { openApiDocument } from "./http/openapi.ts";
 import { createPreview } from "./http/preview.ts";
 import { createRedirect } from "./http/redirect.ts";
-import { type Listener, listen, listenAdmin } from "./http/server.ts";
+import { type Listener, listen } from "./http/server.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 import { Authenticator } from "./keys/authenticate.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -24,7 +23,9 @@ import { CodeGenerator } from "./links/code.ts";
 import { LinkManager } from "./links/manage.ts";
 import { batchedLookup, directLookup, type Resolver } from "./links/resolve.ts";
 import { RouteCache } from "./links/route-cache.ts";
+import { openRecorder } from "./open-recorder.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
+import { openClickStream } from "./open-stream.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
@@ -35,6 +36,7 @@ import { migrate } from "./storage/postgres/migrate.ts";
 import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
 import { PostgresRollup } from "./storage/postgres/rollup.ts";
 import { PostgresSaltStore } from "./storage/postgres/salts.ts";
+import { createStreamInstruments } from "./stream-instruments.ts";
 
 /** A running server. */
 export interface Hop {
@@ -62,7 +64,11 @@ export async function startServer(config: Config, log: Log, version: string): Pr
 
   const instruments = createInstruments(version);
   const salts = await startMaintenance(config, storage, log, started);
-  const recorder = createRecorder(config, storage, instruments, log);
+  const store =
+    config.clicks === "stream"
+      ? openClickStream(config, createStreamInstruments(instruments.registry), log, started)
+      : new PostgresClickStore(storage.hotSql);
+  const recorder = await openRecorder({ config, store, instruments, log });
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
   const { resolver, invalidate } = await startResolver(config, storage, instruments, log, started);
 
@@ -138,7 +144,12 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   });
   started.defer(() => stopListening(server, config.shutdownTimeoutMs));
   baseUrl ||= `http://localhost:${server.port}`;
-  const adminUrl = startAdmin(config, health, instruments, started);
+  const adminUrl = startAdmin(
+    { host: config.adminHost, port: config.adminPort },
+    health,
+    instruments,
+    started,
+  );
   started.defer(() => health.drain());
 
   const running = started.move();
@@ -168,35 +179,6 @@ async function startMaintenance(
   );
   started.defer(() => loop.stop());
   return salts;
-}
-
-function createRecorder(config: Config, storage: Storage, instruments: Instruments, log: Log): ClickRecorder {
-  const recorder = config.clicks === "inline" ? "inline" : "batch";
-  const sender = new BatchSender({
-    store: new PostgresClickStore(storage.hotSql),
-    recorder,
-    ack: config.clicksAck,
-    attemptTimeoutMs: config.statementTimeoutMs,
-    onStored: (clicks) => {
-      instruments.clicks.add("stored", clicks);
-      instruments.clickBatchSize.observe(clicks);
-    },
-    onDropped: (clicks, reason) => instruments.clicks.add(`dropped_${reason}`, clicks),
-    onRetry: (error) => {
-      instruments.clickRetries.inc();
-      log.warn({ err: error }, "clicks could not be stored; trying again");
-    },
-    onGoodbyeLost: (error) =>
-      log.warn({ err: error }, "the click ledger was not told that this process ended"),
-  });
-  const bounds = {
-    maxBatch: config.batchMax,
-    maxQueued: config.clicksQueueMax,
-    timeoutMs: config.clicksTimeoutMs,
-  };
-  return recorder === "inline"
-    ? new InlineRecorder(sender, bounds)
-    : new BatchRecorder(sender, bounds, config.clicksAck);
 }
 
 async function startResolver(
@@ -264,23 +246,6 @@ function createLinkManager(
     onChanged: invalidate,
     freshenClicks: () => rollup.freshen(),
   });
-}
-
-function startAdmin(
-  config: Config,
-  health: Health,
-  { registry }: Instruments,
-  started: AsyncDisposableStack,
-): string | undefined {
-  if (config.adminPort === 0) return undefined;
-  const server = listenAdmin({
-    host: config.adminHost,
-    port: config.adminPort,
-    health,
-    metrics: async () => ({ body: await registry.metrics(), contentType: registry.contentType }),
-  });
-  started.defer(() => server.stop(true));
-  return `http://${config.adminHost}:${server.port}`;
 }
 
 /** Finishes what is being answered, within the deadline, then closes what is left. */

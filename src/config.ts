@@ -193,7 +193,7 @@ function overlap(host: string | undefined, other: string | undefined): boolean {
 /** Values that are good alone and not together. A value that is itself a problem is absent from `config`. */
 function findConflicts(config: Draft, labels: Labels, withRedis: boolean): string[] {
   const conflicts: string[] = [];
-  const { port, adminPort, clicks, cache } = config;
+  const { port, adminPort, clicks, cache, clicksWaitMs = 0, clicksTimeoutMs = Infinity } = config;
   if (port !== undefined && port !== 0 && port === adminPort && overlap(config.host, config.adminHost)) {
     conflicts.push(
       `${labels.adminPort}: ${port} is ${labels.port} as well; write another port, or 0 to turn the admin listener off`,
@@ -204,6 +204,11 @@ function findConflicts(config: Draft, labels: Labels, withRedis: boolean): strin
   }
   if ((cache === "redis" || cache === "tiered") && !withRedis) {
     conflicts.push(`${labels.cache}: "${cache}" needs Redis; set HOP_REDIS_URL, or write off or memory`);
+  }
+  if (clicksWaitMs > clicksTimeoutMs) {
+    conflicts.push(
+      `${labels.clicksWaitMs}: ${clicksWaitMs} is more than ${labels.clicksTimeoutMs} (${clicksTimeoutMs}); write at most that`,
+    );
   }
   return conflicts;
 }

@@ -56,11 +56,34 @@ export function createInstruments(version: string) {
       name: "hop_clicks_total",
       help: "Clicks by what became of them",
       label: "stage",
-      values: ["recorded", "stored", ...DROP_REASONS.map((reason) => `dropped_${reason}` as const)],
+      // "streamed" are in Redis, for workers to store; "duplicate" came again and were stored before.
+      values: [
+        "recorded",
+        "streamed",
+        "stored",
+        "duplicate",
+        "spooled",
+        ...DROP_REASONS.map((reason) => `dropped_${reason}` as const),
+      ],
       registry,
     }),
     clickBatchSize: histogram("hop_click_batch_size", "Clicks stored in one transaction", SIZE_BUCKETS),
-    clickRetries: plain("hop_click_retries_total", "Attempts to store a batch that failed and were repeated"),
+    clickRetries: plain("hop_click_retries_total", "Attempts to store clicks that failed and are repeated"),
+    spoolSkipped: new Counter({
+      name: "hop_spool_skipped_total",
+      help: "Records that left the spool without being stored, by what was wrong with them; torn ones were never promised",
+      labelNames: ["reason"],
+      registers: [registry],
+    }),
+    watchSpool: (read: () => number) =>
+      new Gauge({
+        name: "hop_spool_bytes",
+        help: "Bytes that this process's spool takes on the disk",
+        registers: [registry],
+        collect() {
+          this.set(read());
+        },
+      }),
     httpRequests: new Counter({
       name: "hop_http_requests_total",
       help: "API requests",

@@ -7,7 +7,7 @@ import type { Click } from "./click.ts";
 export interface ClickRecorder {
   /** Resolves when the redirect may be answered; rejects with TEMPORARILY_UNAVAILABLE when it may not. */
   append(click: Click): Promise<void>;
-  /** Stores what waits, within `deadlineMs`, and tells the ledger how it ended. */
+  /** Makes durable what waits, ships what is spooled within `deadlineMs`, and tells the ledger how it ended. */
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -16,8 +16,6 @@ export interface RecorderBounds {
   readonly maxBatch: number;
   /** Clicks that may wait. */
   readonly maxQueued: number;
-  /** A redirect waits at most this long for its click. */
-  readonly timeoutMs: number;
 }
 
 /** Clicks that become durable together; one promise serves all of them. */
@@ -34,8 +32,8 @@ class PendingBatch {
     return this.#durable.promise;
   }
 
-  settle(stored: boolean): void {
-    if (stored) this.#durable.resolve();
+  settle(taken: boolean): void {
+    if (taken) this.#durable.resolve();
     else this.#durable.reject(notStored());
   }
 }
@@ -52,8 +50,6 @@ export class BatchRecorder implements ClickRecorder {
   #queue: PendingBatch[] = [];
   #queuedClicks = 0;
   #running: Promise<void> | undefined;
-  /** The batch in flight has waited too long: the store is away. New clicks are refused until it is back. */
-  #storeAway = false;
 
   constructor(sender: BatchSender, bounds: RecorderBounds, ack: "durable" | "async") {
     this.#sender = sender;
@@ -67,11 +63,12 @@ export class BatchRecorder implements ClickRecorder {
       else void this.#enqueue(click);
       return ANSWER_NOW;
     }
-    if (this.#storeAway || this.#queuedClicks >= this.#bounds.maxQueued) return Promise.reject(notStored());
+    if (this.#queuedClicks >= this.#bounds.maxQueued) return Promise.reject(notStored());
     return this.#enqueue(click);
   }
 
   async close(deadlineMs: number): Promise<void> {
+    const endMs = performance.now() + deadlineMs;
     try {
       if (this.#running !== undefined)
         await withDeadline(this.#running, deadlineMs, "storing the last clicks");
@@ -80,7 +77,7 @@ export class BatchRecorder implements ClickRecorder {
       this.#sender.stop();
       await this.#running;
     }
-    await this.#sender.close();
+    await this.#sender.close(Math.max(0, endMs - performance.now()));
   }
 
   #enqueue(click: Click): Promise<void> {
@@ -99,14 +96,10 @@ export class BatchRecorder implements ClickRecorder {
     // Every click of this turn of the event loop joins the first batch.
     await Promise.resolve();
     for (let batch = this.#dequeue(); batch !== undefined; batch = this.#dequeue()) {
-      const inFlight = batch;
-      const timer = setTimeout(() => this.#refuseWaiting(inFlight), this.#bounds.timeoutMs);
-      const stored = await this.#sender.send(inFlight.clicks);
-      clearTimeout(timer);
-      this.#storeAway = false;
-      inFlight.settle(stored);
+      const taken = await this.#sender.send(batch.clicks);
+      batch.settle(taken);
       if (!this.#answersFirst) continue;
-      if (!stored) this.#sender.drop(inFlight.clicks.length, "shutdown");
+      if (!taken) this.#sender.drop(batch.clicks.length, "shutdown");
       await Bun.sleep(ASYNC_PAUSE_MS);
     }
     this.#running = undefined;
@@ -116,16 +109,6 @@ export class BatchRecorder implements ClickRecorder {
     const batch = this.#queue.shift();
     if (batch !== undefined) this.#queuedClicks -= batch.clicks.length;
     return batch;
-  }
-
-  #refuseWaiting(inFlight: PendingBatch): void {
-    if (this.#answersFirst) return;
-    this.#storeAway = true;
-    inFlight.settle(false);
-    // Never sent, so surely not stored; and their redirects are not served either.
-    for (const batch of this.#queue) batch.settle(false);
-    this.#queue = [];
-    this.#queuedClicks = 0;
   }
 }
 
@@ -144,20 +127,19 @@ export class InlineRecorder implements ClickRecorder {
     if (this.#inFlight.size >= this.#bounds.maxQueued) throw notStored();
     const sent = this.#sender.send([click]);
     this.#inFlight.add(sent);
-    sent.finally(() => this.#inFlight.delete(sent)).catch(() => undefined);
     try {
-      if (!(await withDeadline(sent, this.#bounds.timeoutMs, "storing a click"))) throw notStored();
-    } catch (error) {
-      if (error instanceof DeadlineError) throw notStored();
-      throw error;
+      if (!(await sent)) throw notStored();
+    } finally {
+      this.#inFlight.delete(sent);
     }
   }
 
   async close(deadlineMs: number): Promise<void> {
+    const endMs = performance.now() + deadlineMs;
     const timer = setTimeout(() => this.#sender.stop(), deadlineMs);
-    await Promise.all(this.#inFlight);
+    await Promise.allSettled(this.#inFlight);
     clearTimeout(timer);
-    await this.#sender.close();
+    await this.#sender.close(Math.max(0, endMs - performance.now()));
   }
 }
 

@@ -156,6 +156,8 @@ describe("metrics", () => {
     "hop_invalidation_seconds",
     "hop_clicks_total",
     "hop_click_batch_size",
+    "hop_spool_bytes",
+    "hop_spool_skipped_total",
     "hop_http_requests_total",
     "hop_http_request_seconds",
     "hop_build_info",

@@ -1,5 +1,5 @@
 // The default recorder: a click that was promised is a click that is stored, once.
-import { beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { errorOf } from "../helpers/error-of.ts";
 import type { StoreMode } from "../helpers/faulty-click-store.ts";
@@ -10,6 +10,10 @@ let stage = new RecorderStage();
 
 beforeEach(() => {
   stage = new RecorderStage();
+});
+
+afterEach(async () => {
+  await stage[Symbol.asyncDispose]();
 });
 
 describe("the batch recorder", () => {
@@ -52,24 +56,27 @@ describe("the batch recorder", () => {
     ]);
   });
 
-  test("repeats a failed batch under its own number, before any other", async () => {
+  test("answers from the spool when the store fails, and keeps the batch's number", async () => {
     stage.store.script.push("fail", "fail");
     const recorder = stage.batch();
     const first = recorder.append(stage.click());
     await stage.attempted(1);
     await Promise.all([first, recorder.append(stage.click())]);
-    expect(stage.seqs).toEqual([1, 1, 1, 2]);
-    expect(stage.retries).toBe(2);
+    expect(stage.spooled).toBe(2);
+    await stage.hasShipped(2);
     expect(stage.storedLinks).toEqual([1, 2]);
+    expect(stage.store.missing).toEqual([]);
+    await recorder.close(1_000);
   });
 
   test("counts a batch once when it was stored and the answer was lost", async () => {
     stage.store.script.push("lost answer");
     const recorder = stage.batch();
     await Promise.all(stage.clicks(3).map((click) => recorder.append(click)));
+    await stage.hasShipped(3);
     expect(stage.seqs).toEqual([1, 1]);
     expect(stage.storedLinks).toEqual([1, 2, 3]);
-    expect(stage.stored).toBe(3);
+    await recorder.close(1_000);
   });
 
   test("refuses clicks that exceed the queue, and stores those that wait", async () => {
@@ -86,39 +93,16 @@ describe("the batch recorder", () => {
     expect(stage.storedLinks).toEqual([1, 2, 3, 4, 6]);
   });
 
-  test("refuses everybody once the store is away too long, and serves again when it is back", async () => {
+  test("answers everybody while the store hangs, and stores all of them when it is back", async () => {
     stage.store.mode = "hang";
-    const recorder = stage.batch({ timeoutMs: 20 });
-    const inFlight = recorder.append(stage.click());
-    await stage.attempted(1);
-    const waiting = recorder.append(stage.click());
-    for (const append of [inFlight, waiting]) {
-      expect(await errorOf(append)).toMatchObject({ code: "TEMPORARILY_UNAVAILABLE" });
-    }
-    const refused = recorder.append(stage.click());
-    expect(Bun.peek.status(refused)).toBe("rejected");
-    await errorOf(refused);
-    stage.store.release();
-    await recorder.close(1_000);
-    // The one that was sent may be stored although its redirect was refused; the others surely are not.
-    expect(stage.storedLinks).toEqual([1]);
-    expect(await stage.ledger()).toMatchObject({ verdict: "balanced", producers: [{ ended: true }] });
-  });
-
-  test("numbers go on without a gap after an outage", async () => {
-    stage.store.mode = "hang";
-    const recorder = stage.batch({ timeoutMs: 20 });
-    const early = recorder.append(stage.click());
-    await stage.attempted(1);
-    const waiting = recorder.append(stage.click());
-    await Promise.all([errorOf(early), errorOf(waiting)]);
-    stage.store.release();
-    await Promise.resolve();
-    while (stage.stored === 0) await Promise.resolve();
-    await Promise.resolve();
+    const recorder = stage.batch({ maxBatch: 2 }, { waitMs: 20 });
+    await Promise.all(stage.clicks(9).map((click) => recorder.append(click)));
     await recorder.append(stage.click());
-    expect(stage.seqs).toEqual([1, 2]);
-    expect((await stage.ledger()).verdict).toBe("balanced");
+    expect([stage.stored, stage.spooled]).toEqual([0, 10]);
+    stage.store.release();
+    await recorder.close(5_000);
+    expect(stage.storedLinks).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect([stage.store.missing, stage.store.goodbyes.length]).toEqual([[], 1]);
   });
 
   test("whatever fails, every click that was promised is stored exactly once, in numbers without a gap", () => {
@@ -129,7 +113,7 @@ describe("the batch recorder", () => {
         fc.array(mode, { maxLength: 5 }),
         fc.integer({ min: 1, max: 5 }),
         async (bursts, script, maxBatch) => {
-          stage = new RecorderStage();
+          await using stage = new RecorderStage();
           stage.store.script.push(...script);
           const recorder = stage.batch({ maxBatch });
           const appends: Promise<void>[] = [];
@@ -140,10 +124,9 @@ describe("the batch recorder", () => {
           await Promise.all(appends);
           await recorder.close(5_000);
           expect(stage.storedLinks).toEqual(appends.map((_, index) => index + 1));
-          expect(stage.store.mostInFlight).toBe(1);
-          const { verdict, producers } = await stage.ledger();
-          expect(verdict).toBe("balanced");
-          expect(producers[0]).toMatchObject({ missing: [], lastSeq: new Set(stage.seqs).size });
+          expect(stage.stored + stage.shipped).toBe(appends.length);
+          expect(stage.store.missing).toEqual([]);
+          expect(stage.store.goodbyes).toMatchObject([{ lastSeq: new Set(stage.seqs).size, dropped: {} }]);
         },
       ),
       { numRuns: 25 },
@@ -158,41 +141,34 @@ describe("closing the batch recorder", () => {
     await recorder.close(1_000);
     await Promise.all(appends);
     expect(stage.storedLinks).toEqual([1, 2, 3, 4, 5]);
-    expect(await stage.ledger()).toMatchObject({
-      verdict: "balanced",
-      producers: [{ ended: true, lastSeq: 3 }],
-    });
+    expect(stage.store.goodbyes).toMatchObject([{ lastSeq: 3 }]);
   });
 
   test("before the first click says nothing", async () => {
     await stage.batch().close(1_000);
-    expect((await stage.ledger()).producers).toEqual([]);
+    expect(stage.store.goodbyes).toEqual([]);
   });
 
-  test("gives up at the deadline while the store fails, and refuses whoever waits", async () => {
-    stage.store.mode = "fail";
-    const recorder = stage.batch({ maxBatch: 1 });
-    const appends = stage.clicks(3).map((click) => recorder.append(click));
-    await stage.retried(1);
-    const closing = recorder.close(10);
-    for (const append of appends) {
-      expect(await errorOf(append)).toMatchObject({ code: "TEMPORARILY_UNAVAILABLE" });
-    }
-    await closing.catch(() => undefined);
-    expect(stage.storedLinks).toEqual([]);
-  });
-
-  test("gives up at the deadline while the store hangs", async () => {
-    stage.store.mode = "hang";
-    const recorder = stage.batch();
-    const append = recorder.append(stage.click());
-    await stage.attempted(1);
-    const closing = recorder.close(10);
-    // One attempt may take an hour here: this test would not live to see that.
-    expect(await errorOf(append)).toMatchObject({ code: "TEMPORARILY_UNAVAILABLE" });
-    stage.store.release();
-    await closing;
-  });
+  test.each(["fail", "hang"] as const)(
+    "at the deadline leaves to the spool what the store would %s, and answers whoever waits",
+    async (mode) => {
+      stage.store.mode = mode;
+      const recorder = stage.batch({ maxBatch: 1 });
+      const appends = stage.clicks(3).map((click) => recorder.append(click));
+      await stage.attempted(1);
+      // The store may take an hour here: this test would not live to see that.
+      const closing = recorder.close(10);
+      await Promise.all(appends);
+      await closing;
+      expect([stage.spooled, stage.storedLinks]).toEqual([3, []]);
+      stage.store.release();
+      const next = stage.sender("batch");
+      await next.shipper.adopt();
+      await next.sender.close(5_000);
+      expect(stage.storedLinks).toEqual([1, 2, 3]);
+      expect(stage.store.missing).toEqual([]);
+    },
+  );
 
   test("leaves nothing to be stored afterwards", async () => {
     const recorder = stage.batch();
@@ -206,21 +182,19 @@ describe("closing the batch recorder", () => {
 describe("the batch recorder that answers first", () => {
   test("answers at once although the store hangs, and stores later", async () => {
     stage.store.mode = "hang";
-    const recorder = stage.batch({}, "async");
+    const recorder = stage.batch({}, { ack: "async" });
     for (const click of stage.clicks(3)) expect(Bun.peek.status(recorder.append(click))).toBe("fulfilled");
     await stage.attempted(1);
     expect(stage.storedLinks).toEqual([]);
     stage.store.release();
-    await waitFor("the clicks", () => stage.storedLinks.length === 3);
-    expect((await stage.ledger()).verdict).toBe("undecided");
     await recorder.close(1_000);
     expect(stage.storedLinks).toEqual([1, 2, 3]);
-    expect((await stage.ledger()).verdict).toBe("balanced");
+    expect(stage.store.goodbyes).toMatchObject([{ producer: { ack: "async" }, lastSeq: 1 }]);
   });
 
   test("counts every click that it drops, with the reason, and tells the ledger", async () => {
     stage.store.mode = "hang";
-    const recorder = stage.batch({ maxQueued: 4 }, "async");
+    const recorder = stage.batch({ maxQueued: 4 }, { ack: "async" });
     await recorder.append(stage.click());
     await stage.attempted(1);
     for (const click of stage.clicks(10)) await recorder.append(click);
@@ -228,27 +202,21 @@ describe("the batch recorder that answers first", () => {
     stage.store.release();
     await recorder.close(1_000);
     expect(stage.storedLinks).toHaveLength(5);
-    expect(await stage.ledger()).toMatchObject({ verdict: "balanced", dropped: { queue_full: 6 } });
+    expect(stage.store.goodbyes).toMatchObject([{ dropped: { queue_full: 6 } }]);
   });
 
-  test("counts what it could not store before the deadline as dropped by the shutdown", async () => {
+  test("leaves to the spool what the store did not take before the deadline", async () => {
     stage.store.mode = "fail";
-    const recorder = stage.batch({ maxBatch: 2 }, "async");
+    const recorder = stage.batch({ maxBatch: 2 }, { ack: "async" });
     for (const click of stage.clicks(5)) await recorder.append(click);
-    await recorder.close(10).catch(() => undefined);
-    expect(stage.dropped).toEqual({ shutdown: 5 });
-    expect(stage.stored).toBe(0);
+    await recorder.close(10);
+    expect([stage.spooled, stage.dropped]).toEqual([5, {}]);
   });
 
-  test("does not refuse while the store is away", async () => {
-    stage.store.mode = "fail";
-    const recorder = stage.batch({ timeoutMs: 1 }, "async");
-    await recorder.append(stage.click());
-    await stage.retried(2);
-    await recorder.append(stage.click());
-    stage.store.mode = "store";
+  test("counts what comes after its end as dropped", async () => {
+    const recorder = stage.batch({}, { ack: "async" });
     await recorder.close(1_000);
-    expect(stage.storedLinks).toEqual([1, 2]);
-    expect(stage.dropped).toEqual({});
+    await recorder.append(stage.click());
+    await waitFor("the drop", () => stage.dropped.shutdown === 1);
   });
 });

@@ -76,6 +76,7 @@ test("every metric that hop promises is there before anything happened", async (
     "hop_invalidation_seconds",
     "hop_clicks_total",
     "hop_click_batch_size",
+    "hop_spool_skipped_total",
     "hop_http_requests_total",
     "hop_http_request_seconds",
     "process_cpu_seconds_total",

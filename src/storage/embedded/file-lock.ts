@@ -31,6 +31,25 @@ export async function takeFileLock(
   return () => file.close();
 }
 
+/**
+ * Takes the lock at once or not at all. Two holders in one process exclude each other too: SQLite sees to that.
+ * @returns what releases it; undefined when another holds it
+ * @throws what SQLite says of a file that cannot be opened
+ */
+export function tryFileLock(path: string): (() => void) | undefined {
+  const file = new Database(path, { create: true, readwrite: true });
+  try {
+    // Otherwise a journal lies beside it while it is held, and for good when the holder is killed.
+    file.run("PRAGMA journal_mode = MEMORY");
+    file.run("BEGIN EXCLUSIVE");
+    return () => file.close();
+  } catch (error) {
+    file.close();
+    if (errorCode(error) === "SQLITE_BUSY") return undefined;
+    throw error;
+  }
+}
+
 function openFile(path: string): Database {
   try {
     return new Database(path, { create: true, readwrite: true });
