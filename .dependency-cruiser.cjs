@@ -42,7 +42,7 @@ module.exports = {
       name: "only-compose-and-commands-wire",
       severity: "error",
       from: { path: "^src/(http|links|clicks|keys|lib|storage)/" },
-      to: { path: "^src/(compose|config|main)\\.ts$|^src/(commands|config)/" },
+      to: { path: "^src/(compose[^/]*|open-[^/]*|config|main)\\.ts$|^src/(commands|config)/" },
     },
     {
       name: "bench-uses-the-http-api",

@@ -3,6 +3,7 @@ import { ClickObserver } from "./clicks/observer.ts";
 import { RollupKeeper } from "./clicks/rollup.ts";
 import { SaltKeeper } from "./clicks/salt-keeper.ts";
 import { AgentReader, CountryReader } from "./clicks/visitor.ts";
+import { startAdmin } from "./compose-admin.ts";
 import type { Config } from "./config.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
@@ -11,7 +12,7 @@ import { Health } from "./http/health.ts";
 import { openApiDocument } from "./http/openapi.ts";
 import { createPreview } from "./http/preview.ts";
 import { createRedirect } from "./http/redirect.ts";
-import { type Listener, listen, listenAdmin } from "./http/server.ts";
+import { type Listener, listen } from "./http/server.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 import { Authenticator } from "./keys/authenticate.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -24,6 +25,7 @@ import { batchedLookup, directLookup, type Resolver } from "./links/resolve.ts";
 import { RouteCache } from "./links/route-cache.ts";
 import { openRecorder } from "./open-recorder.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
+import { openClickStream } from "./open-stream.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
@@ -31,9 +33,10 @@ import { PostgresKeyStore } from "./storage/postgres/keys.ts";
 import { PostgresLinkStore } from "./storage/postgres/links.ts";
 import { LinkListener } from "./storage/postgres/listener.ts";
 import { migrate } from "./storage/postgres/migrate.ts";
-import { createPartitions } from "./storage/postgres/partitions.ts";
+import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
 import { PostgresRollup } from "./storage/postgres/rollup.ts";
 import { PostgresSaltStore } from "./storage/postgres/salts.ts";
+import { createStreamInstruments } from "./stream-instruments.ts";
 
 /** A running server. */
 export interface Hop {
@@ -60,8 +63,11 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   const newAdminKey = await new PostgresKeyStore(storage.sql).bootstrap(config.adminKey);
 
   const instruments = createInstruments(version);
-  const salts = await startMaintenance(storage, log, started);
-  const store = new PostgresClickStore(storage.hotSql);
+  const salts = await startMaintenance(config, storage, log, started);
+  const store =
+    config.clicks === "stream"
+      ? openClickStream(config, createStreamInstruments(instruments.registry), log, started)
+      : new PostgresClickStore(storage.hotSql);
   const recorder = await openRecorder({ config, store, instruments, log });
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
   const { resolver, invalidate } = await startResolver(config, storage, instruments, log, started);
@@ -138,7 +144,12 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   });
   started.defer(() => stopListening(server, config.shutdownTimeoutMs));
   baseUrl ||= `http://localhost:${server.port}`;
-  const adminUrl = startAdmin(config, health, instruments, started);
+  const adminUrl = startAdmin(
+    { host: config.adminHost, port: config.adminPort },
+    health,
+    instruments,
+    started,
+  );
   started.defer(() => health.drain());
 
   const running = started.move();
@@ -147,6 +158,7 @@ export async function startServer(config: Config, log: Log, version: string): Pr
 
 /** What has to be done before the first request and then every hour. */
 async function startMaintenance(
+  config: Config,
   storage: Storage,
   log: Log,
   started: AsyncDisposableStack,
@@ -155,6 +167,9 @@ async function startMaintenance(
   const idempotency = new PostgresIdempotencyStore(storage.sql);
   const maintain = async () => {
     await createPartitions(storage.sql, systemClock());
+    const retired = await retireClicks(storage.sql, systemClock(), config.clicksRetentionDays);
+    if (retired > 0)
+      log.info({ clicks: retired }, "clicks were older than HOP_CLICKS_RETENTION_DAYS and are gone");
     await salts.refresh();
     await idempotency.purge(systemClock() - IDEMPOTENCY_MS);
   };
@@ -231,23 +246,6 @@ function createLinkManager(
     onChanged: invalidate,
     freshenClicks: () => rollup.freshen(),
   });
-}
-
-function startAdmin(
-  config: Config,
-  health: Health,
-  { registry }: Instruments,
-  started: AsyncDisposableStack,
-): string | undefined {
-  if (config.adminPort === 0) return undefined;
-  const server = listenAdmin({
-    host: config.adminHost,
-    port: config.adminPort,
-    health,
-    metrics: async () => ({ body: await registry.metrics(), contentType: registry.contentType }),
-  });
-  started.defer(() => server.stop(true));
-  return `http://${config.adminHost}:${server.port}`;
 }
 
 /** Finishes what is being answered, within the deadline, then closes what is left. */

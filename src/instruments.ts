@@ -56,9 +56,12 @@ export function createInstruments(version: string) {
       name: "hop_clicks_total",
       help: "Clicks by what became of them",
       label: "stage",
+      // "streamed" are in Redis, for workers to store; "duplicate" came again and were stored before.
       values: [
         "recorded",
+        "streamed",
         "stored",
+        "duplicate",
         "spooled",
         ...DROP_REASONS.map((reason) => `dropped_${reason}` as const),
       ],

@@ -3,10 +3,13 @@
 import { Command } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { addBench } from "./commands/bench.ts";
+import { addDead } from "./commands/dead.ts";
 import { addKeys } from "./commands/keys.ts";
 import { addLedger } from "./commands/ledger.ts";
+import { addRollups } from "./commands/rollups.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addServe } from "./commands/serve.ts";
+import { addWork } from "./commands/work.ts";
 import { ConfigError } from "./config.ts";
 
 /** A command could not do its work; what it prints says why. (`hop ledger` has codes of its own.) */
@@ -20,9 +23,12 @@ const program = new Command("hop")
   .showHelpAfterError("(hop --help shows what there is)")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE));
 addServe(program);
+addWork(program);
 addMigrate(program);
 addKeys(program);
 addLedger(program);
+addDead(program);
+addRollups(program);
 addBench(program);
 
 try {

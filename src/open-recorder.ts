@@ -20,7 +20,6 @@ export interface RecorderParts {
 /** Opens the recorder that the configuration names, and ships what dead processes left in the spool. */
 export async function openRecorder(parts: RecorderParts): Promise<ClickRecorder> {
   const { config, store, instruments, log } = parts;
-  const recorder = config.clicks === "inline" ? "inline" : "batch";
   const spool = openSpool(parts);
   instruments.watchSpool(() => spool.bytes);
   const shipper = openShipper(parts, spool);
@@ -34,13 +33,13 @@ export async function openRecorder(parts: RecorderParts): Promise<ClickRecorder>
     store,
     spool,
     shipper,
-    recorder,
+    recorder: config.clicks,
     ack: config.clicksAck,
     waitMs: config.clicksWaitMs,
     spoolTimeoutMs: Math.max(1, config.clicksTimeoutMs - config.clicksWaitMs),
     closeTimeoutMs: config.statementTimeoutMs,
     onStored: (clicks) => {
-      instruments.clicks.add("stored", clicks);
+      instruments.clicks.add(confirmedStage(config), clicks);
       instruments.clickBatchSize.observe(clicks);
     },
     onSpooled: (clicks) => instruments.clicks.add("spooled", clicks),
@@ -53,9 +52,14 @@ export async function openRecorder(parts: RecorderParts): Promise<ClickRecorder>
       log.warn({ err: error }, "the click ledger was not told that this process ended"),
   });
   const bounds = { maxBatch: config.batchMax, maxQueued: config.clicksQueueMax };
-  return recorder === "inline"
+  return config.clicks === "inline"
     ? new InlineRecorder(sender, bounds)
     : new BatchRecorder(sender, bounds, config.clicksAck);
+}
+
+/** What a click is once the store has confirmed it: what goes through the stream is stored by workers. */
+function confirmedStage({ clicks }: Config): "streamed" | "stored" {
+  return clicks === "stream" ? "streamed" : "stored";
 }
 
 /** The spool of this process, in the directory that all processes share. */
@@ -83,7 +87,7 @@ export function openShipper(
     maxHeld: config.clicksQueueMax,
     attemptTimeoutMs: config.statementTimeoutMs,
     onShipped: (clicks) => {
-      instruments.clicks.add("stored", clicks);
+      instruments.clicks.add(confirmedStage(config), clicks);
       instruments.clickBatchSize.observe(clicks);
     },
     onRetry: (error) => {

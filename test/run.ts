@@ -1,9 +1,16 @@
-// npm test: one real Postgres for all test files, the files in parallel, and a plain closing line.
+// npm test: one real Postgres for all test files, a Redis to start, the files in parallel, and a plain closing line.
 import { openTestServer, SHARED_POSTGRES } from "./helpers/database.ts";
+import { provideRedis } from "./provide-redis.ts";
 
 /** A test that hangs is a failure, not a wait. */
 const TEST_TIMEOUT_MS = 120_000;
 
+try {
+  await provideRedis();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}
 const server = await openTestServer();
 const reportFile = `${(await import("node:os")).tmpdir()}/hop-tests-${process.pid}.xml`;
 const tests = Bun.spawn(

@@ -4,6 +4,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import { startServer } from "../compose.ts";
 import { createLog } from "../lib/log.ts";
 import { readConfig } from "./config.ts";
+import { nextSignal } from "./signals.ts";
 
 export function addServe(program: Command): void {
   program
@@ -31,10 +32,4 @@ async function serve(flags: { port?: string; workers?: string; preset?: string }
   await hop.close();
   // Everything is stored and closed; a connection whose other end is gone must not hold the process for minutes.
   process.exit();
-}
-
-function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, resolve);
-  });
 }

@@ -2,11 +2,12 @@
 
 import { integer, type Kind } from "./kinds.ts";
 
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+export const BYTES_MAX = 2 ** 40;
 
 /** A bound as a row of the variables table; `limit` is the largest value that is allowed, in `unit`. */
-interface Bound {
+export interface Bound {
   readonly name: string;
   readonly group: "Bounds";
   readonly kind: Kind<number>;
@@ -14,17 +15,17 @@ interface Bound {
   readonly doc: string;
 }
 
-function bound(name: string, unit: string, standard: number, limit: number, doc: string): Bound {
+export function bound(name: string, unit: string, standard: number, limit: number, doc: string): Bound {
   return { name, group: "Bounds", kind: integer(1, limit, unit), default: String(standard), doc };
 }
 
-const ms = (name: string, standard: number, limit: number, doc: string) =>
+export const ms = (name: string, standard: number, limit: number, doc: string) =>
   bound(name, "ms", standard, limit, doc);
 
 export const BOUNDS = {
   cacheTtlMs: ms("HOP_CACHE_TTL_MS", 60_000, DAY_MS, "a cached link is read again after this"),
   cacheEntries: bound("HOP_CACHE_ENTRIES", "links", 200_000, 100_000_000, "links in one process's cache"),
-  cacheBytes: bound("HOP_CACHE_BYTES", "bytes", 67_108_864, 2 ** 40, "size of one process's cache"),
+  cacheBytes: bound("HOP_CACHE_BYTES", "bytes", 67_108_864, BYTES_MAX, "size of one process's cache"),
   unknownTtlMs: ms("HOP_UNKNOWN_TTL_MS", 2_000, HOUR_MS, "an unknown code is looked up again after this"),
   unknownEntries: bound("HOP_UNKNOWN_ENTRIES", "codes", 20_000, 100_000_000, "unknown codes remembered"),
   startTimeoutMs: ms(
@@ -38,19 +39,19 @@ export const BOUNDS = {
   batchMax: bound("HOP_BATCH_MAX", "clicks", 2_000, 100_000, "clicks in one batch"),
   clicksQueueMax: bound("HOP_CLICKS_QUEUE_MAX", "clicks", 50_000, 10_000_000, "clicks waiting for a batch"),
   clicksTimeoutMs: ms("HOP_CLICKS_TIMEOUT_MS", 5_000, HOUR_MS, "a redirect waits this long for its click"),
-  spoolBytes: bound(
-    "HOP_SPOOL_BYTES",
-    "bytes",
-    268_435_456,
-    2 ** 40,
-    "size of one process's spool on the disk; clicks that don't fit are dropped and counted",
-  ),
   totalsIntervalMs: ms("HOP_TOTALS_INTERVAL_MS", 2_000, HOUR_MS, "stored clicks reach the totals this often"),
   dimensionsIntervalMs: ms(
     "HOP_DIMENSIONS_INTERVAL_MS",
     30_000,
     HOUR_MS,
     "totalled clicks reach dimensions and visitors this often",
+  ),
+  spoolBytes: bound(
+    "HOP_SPOOL_BYTES",
+    "bytes",
+    268_435_456,
+    BYTES_MAX,
+    "size of one process's spool on the disk; clicks that don't fit are dropped and counted",
   ),
   createBatchMax: bound("HOP_CREATE_BATCH_MAX", "links", 500, 10_000, "links created in one batch"),
   createQueueMax: bound("HOP_CREATE_QUEUE_MAX", "links", 5_000, 1_000_000, "links waiting for a batch"),

@@ -2,8 +2,9 @@
 
 import { BOUNDS } from "./bounds.ts";
 import * as kinds from "./kinds.ts";
+import { STREAM_BOUNDS } from "./stream-bounds.ts";
 
-type Bounds = { readonly [Name in keyof typeof BOUNDS]: number };
+type Bounds = { readonly [Name in keyof typeof BOUNDS | keyof typeof STREAM_BOUNDS]: number };
 
 /** What hop runs with. Each field is a variable of VARIABLES: `codeLength` is HOP_CODE_LENGTH. */
 export interface Config extends Bounds {
@@ -13,6 +14,8 @@ export interface Config extends Bounds {
   readonly adminHost: string;
   /** 0 turns the admin listener off. */
   readonly adminPort: number;
+  /** As `adminPort`, of `hop work`. */
+  readonly workAdminPort: number;
   /** An origin without a slash at the end; undefined is http://localhost and the port, once that is bound. */
   readonly baseUrl: string | undefined;
   readonly workers: number;
@@ -26,6 +29,10 @@ export interface Config extends Bounds {
   readonly databaseConnections: number;
   /** Several nodes, with commas between them, are a cluster. */
   readonly redisUrl: string | undefined;
+  /** Undefined is 1, and more with a cluster. */
+  readonly streamPartitions: number | undefined;
+  /** Replicas that must have a batch before it is confirmed. */
+  readonly streamWaitReplicas: number;
   readonly clicks: "inline" | "batch" | "stream";
   readonly clicksAck: "durable" | "async";
   readonly clicksWaitMs: number;
@@ -92,6 +99,13 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     default: "127.0.0.1",
     doc: "address of the admin listener",
   },
+  workAdminPort: {
+    name: "HOP_WORK_ADMIN_PORT",
+    group: "Serving",
+    kind: kinds.port,
+    default: "9091",
+    doc: "as HOP_ADMIN_PORT, of `hop work`, so that both can run on one host",
+  },
   baseUrl: {
     name: "HOP_BASE_URL",
     group: "Serving",
@@ -143,7 +157,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     kind: kinds.redisUrls,
     unset: "no Redis",
     secret: true,
-    doc: "Redis or Valkey",
+    doc: "Redis or Valkey, version 7 or newer",
   },
   clicks: {
     name: "HOP_CLICKS",
@@ -152,6 +166,20 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     default: "batch",
     defaultWithRedis: "stream",
     doc: "how clicks are recorded: one INSERT each, one INSERT a batch, or through a Redis Stream",
+  },
+  streamPartitions: {
+    name: "HOP_STREAM_PARTITIONS",
+    group: "Clicks",
+    kind: kinds.integer(1, 256, "partitions"),
+    unset: "1, with a cluster 8",
+    doc: "streams that the clicks are spread over; the same for all processes, and lowered only when they are empty",
+  },
+  streamWaitReplicas: {
+    name: "HOP_STREAM_WAIT_REPLICAS",
+    group: "Clicks",
+    kind: kinds.integer(0, 10, "replicas"),
+    default: "0",
+    doc: "replicas of Redis that must have a click before it counts as stored",
   },
   clicksAck: {
     name: "HOP_CLICKS_ACK",
@@ -179,7 +207,6 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     group: "Cache",
     kind: kinds.oneOf("off", "memory", "redis", "tiered"),
     default: "memory",
-    defaultWithRedis: "tiered",
     doc: "where links are cached: nowhere, in each process, in Redis, or in each process and then in Redis",
   },
   codeLength: {
@@ -213,6 +240,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     doc: "the least severe log line that is written",
   },
   ...BOUNDS,
+  ...STREAM_BOUNDS,
 };
 
 /** In the order of the table. */
@@ -239,18 +267,6 @@ export interface NotYet {
 
 /** All that this version of hop refuses and a later one won't. Delete a row when its feature arrives. */
 export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
-  redisUrl: {
-    refuses: () => true,
-    problem: "this version of hop runs on Postgres alone; remove it",
-  },
-  clicks: {
-    refuses: (text) => text === "stream",
-    problem: "stream isn't in this version of hop yet; write inline or batch",
-  },
-  clicksRetentionDays: {
-    refuses: () => true,
-    problem: "this version of hop keeps all clicks; remove it",
-  },
   cache: {
     refuses: (text) => text === "redis" || text === "tiered",
     problem: "redis and tiered aren't in this version of hop yet; write off or memory",

@@ -69,12 +69,41 @@ export async function startHop(env: HopEnvironment): Promise<HopProcess> {
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
       }),
-    metric: async (line) => {
-      const text = await (await fetch(`${adminUrl}/metrics`)).text();
-      const found = text.split("\n").find((candidate) => candidate.startsWith(`${line} `));
-      return found === undefined ? 0 : Number(found.slice(line.length + 1));
-    },
+    metric: (line) => metricOf(adminUrl, line),
   };
+}
+
+export type WorkProcess = Pick<HopProcess, "adminUrl" | "pid" | "output" | "kill" | "metric">;
+
+/** Starts `hop work` and waits until it is ready. It is killed when the test process ends. */
+export async function startWork(env: HopEnvironment): Promise<WorkProcess> {
+  const adminPort = env["HOP_WORK_ADMIN_PORT"] ?? String(await freePort());
+  const started = launch(["work"], { HOP_WORK_ADMIN_PORT: adminPort, HOP_LOG_LEVEL: "warn", ...env });
+  await waitFor(
+    "hop work to be ready",
+    () => {
+      if (started.child.exitCode !== null) throw new Error(`hop work ended: ${started.output()}`);
+      return started.output().includes("hop work is ready");
+    },
+    { timeoutMs: 30_000 },
+  ).catch((error: unknown) => {
+    started.child.kill("SIGKILL");
+    throw new Error(`hop work did not start: ${started.output()}`, { cause: error });
+  });
+  const adminUrl = `http://127.0.0.1:${adminPort}`;
+  return {
+    adminUrl,
+    pid: started.child.pid ?? 0,
+    output: started.output,
+    kill: started.kill,
+    metric: (line) => metricOf(adminUrl, line),
+  };
+}
+
+async function metricOf(adminUrl: string, line: string): Promise<number> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  const found = text.split("\n").find((candidate) => candidate.startsWith(`${line} `));
+  return found === undefined ? 0 : Number(found.slice(line.length + 1));
 }
 
 /** Runs a command of hop to its end. */

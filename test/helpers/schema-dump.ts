@@ -13,7 +13,7 @@ interface Table {
 
 /** The list of migrations belongs to the migration tool. */
 const NOT_OURS = "hop_migrations";
-const DAILY_PARTITION = "^clicks_[0-9]{8}$";
+const DAILY_PARTITION = "^(clicks|link_visitors)_[0-9]{8}$";
 
 export async function dumpSchema(sql: Database): Promise<string> {
   const tables = await readTables(sql);

@@ -4,7 +4,7 @@ import { judgeLedger } from "../../src/clicks/ledger.ts";
 import { PostgresClickReader } from "../../src/storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "../../src/storage/postgres/clicks.ts";
 import { migrate } from "../../src/storage/postgres/migrate.ts";
-import { createPartitions } from "../../src/storage/postgres/partitions.ts";
+import { createPartitions, retireClicks } from "../../src/storage/postgres/partitions.ts";
 import { PostgresRollup } from "../../src/storage/postgres/rollup.ts";
 import { aClick, aProducer } from "../helpers/clicks.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
@@ -111,4 +111,41 @@ test("clicks that are stored while partitions are made are all kept", async () =
   await Promise.all(work);
   const facts = await new PostgresClickReader(database.sql).ledgerFacts();
   expect(facts).toMatchObject({ batchClicks: 24, storedClicks: 24 });
+});
+
+test("days older than the retention go, their totals and their number in the ledger stay", async () => {
+  await createPartitions(database.sql, NOW);
+  await store("2024-02-27T12:00:00Z", "2024-02-27T13:00:00Z", "2024-02-28T12:00:00Z", "2023-01-01T00:00:00Z");
+  const old = NOW + 30 * DAY_MS;
+  expect(await retireClicks(database.sql, old, 30)).toBe(0);
+  await new PostgresRollup(database.sql).rollUpDimensions(100, "patient");
+  expect(await retireClicks(database.sql, old, 30)).toBe(3);
+  expect(await clicksByPartition()).toEqual({ clicks_20240228: 1 });
+  expect(await partitions()).not.toContain("clicks_20240227");
+  expect(await database.sql`SELECT FROM link_visitors`).toHaveLength(1);
+  expect(await retireClicks(database.sql, old, 30)).toBe(0);
+  const reader = new PostgresClickReader(database.sql);
+  expect(judgeLedger(await reader.ledgerFacts())).toMatchObject({
+    verdict: "balanced",
+    batchClicks: 4,
+    storedClicks: 1,
+    retiredClicks: 3,
+    totalledClicks: 4,
+    sortedClicks: 4,
+  });
+  const query = {
+    fromMs: Date.parse("2024-02-01"),
+    toMs: old,
+    interval: "month",
+    by: "os",
+    bots: "include",
+  } as const;
+  expect(await reader.statsFacts(1, { ...query, topLimit: 5 })).toMatchObject({
+    buckets: [{ clicks: 3, unique: 2 }],
+  });
+  // A click that comes later still counts, and goes with the next round.
+  await store("2024-02-27T14:00:00Z");
+  await new PostgresRollup(database.sql).rollUpDimensions(100, "patient");
+  expect(await retireClicks(database.sql, old, 30)).toBe(1);
+  expect(judgeLedger(await reader.ledgerFacts())).toMatchObject({ verdict: "balanced", retiredClicks: 4 });
 });

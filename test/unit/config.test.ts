@@ -48,8 +48,8 @@ describe("defaults", () => {
     expect(codeAlphabet).not.toMatch(/[0Oo1lIi]/);
   });
 
-  test("with Redis clicks are streamed and links cached in two tiers", () => {
-    expect(loadLater({ HOP_REDIS_URL: REDIS })).toMatchObject({ clicks: "stream", cache: "tiered" });
+  test("with Redis clicks are streamed, and links are still cached in the process", () => {
+    expect(load({ HOP_REDIS_URL: REDIS })).toMatchObject({ clicks: "stream", cache: "memory" });
   });
 
   test("an empty variable is an unset one", () => {
@@ -148,15 +148,14 @@ describe("problems", () => {
 
   test("what this version can't do yet is refused, and nothing else is", () => {
     const env = {
-      HOP_REDIS_URL: "nonsense",
-      HOP_CLICKS: "stream",
-      HOP_CLICKS_RETENTION_DAYS: "30",
       HOP_CACHE: "tiered",
       HOP_WORKERS: "auto",
     };
     const problems = problemsOf(() => load(env));
     expect(problems).toHaveLength(Object.keys(NOT_YET).length);
-    expect(problems).toContain("HOP_REDIS_URL: this version of hop runs on Postgres alone; remove it");
+    expect(problems).toContain(
+      "HOP_CACHE: redis and tiered aren't in this version of hop yet; write off or memory",
+    );
     expect(problemsOf(() => load({ HOP_CLICKS: "inline", HOP_CACHE: "off", HOP_WORKERS: "1" }))).toEqual([]);
   });
 });

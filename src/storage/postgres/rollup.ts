@@ -61,7 +61,7 @@ function isLockTimeout({ cause }: Error): boolean {
  * Whole batches, oldest first, leave the queue and become rows and totals in one transaction: after a crash both happened or
  * neither did. A batch that commits late is simply still in the queue, which a watermark over ids would miss.
  */
-async function addTotals(sql: Queryable, maxClicks: number, mood: RollupMood): Promise<number> {
+export async function addTotals(sql: Queryable, maxClicks: number, mood: RollupMood): Promise<number> {
   const [waiting] = await sql`SELECT FROM click_queue LIMIT 1`;
   if (waiting === undefined) return 0;
   // Keys in order: touching pages in order is cheaper.
@@ -101,7 +101,7 @@ async function addTotals(sql: Queryable, maxClicks: number, mood: RollupMood): P
 }
 
 /** Whole rounds, oldest first; their ids grow in the order in which they were committed. */
-async function addDimensions(sql: Queryable, maxClicks: number, mood: RollupMood): Promise<number> {
+export async function addDimensions(sql: Queryable, maxClicks: number, mood: RollupMood): Promise<number> {
   const fits = roundFits(sql, maxClicks, mood);
   const [taken] = await sql<
     { clicks: number; firstId: number; lastId: number; firstAt: string; lastAt: string }[]
@@ -145,7 +145,7 @@ function roundFits(sql: Queryable, maxClicks: number, mood: RollupMood): Rows {
   return mood === "hurried" ? sql`running <= ${maxClicks}` : sql`running - clicks < ${maxClicks}`;
 }
 
-type Rows = PendingQuery<Row[]>;
+export type Rows = PendingQuery<Row[]>;
 
 /** Rows of link_dims for clicks (link_id, day, profile). Clicks of one kind are counted before they become six values. */
 export function dimensionsOf(sql: Queryable, clicks: Rows): Rows {

@@ -1,0 +1,212 @@
+// Config → a running worker, which stores the clicks of the stream, and a close() that undoes it in reverse.
+import { hostname } from "node:os";
+import { Ingester, Turns } from "./clicks/ingest.ts";
+import { RollupKeeper } from "./clicks/rollup.ts";
+import { startAdmin } from "./compose-admin.ts";
+import type { Config } from "./config.ts";
+import { Health } from "./http/health.ts";
+import { createInstruments, type Instruments } from "./instruments.ts";
+import { systemClock } from "./lib/clock.ts";
+import { withDeadline } from "./lib/deadline.ts";
+import type { Log } from "./lib/log.ts";
+import { repeat } from "./lib/loop.ts";
+import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
+import { complain, type StreamPlace, streamPlace, waitForRedis } from "./open-stream.ts";
+import { PostgresClickStore } from "./storage/postgres/clicks.ts";
+import { migrationStatus } from "./storage/postgres/migrate.ts";
+import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
+import { PostgresRollup } from "./storage/postgres/rollup.ts";
+import { openBlockingRedis, type RedisClient } from "./storage/redis/client.ts";
+import { partitionSize } from "./storage/redis/stream-facts.ts";
+import { RedisStreamReader } from "./storage/redis/stream-reader.ts";
+import { createStreamInstruments, type StreamInstruments } from "./stream-instruments.ts";
+
+/** A running worker. */
+export interface Worker {
+  /** The admin listener's URL; undefined when it is off. */
+  readonly adminUrl: string | undefined;
+  readonly partitions: number;
+  /** Its name among the readers of the stream. */
+  readonly name: string;
+  /** Stores and confirms what it has in hand, within HOP_SHUTDOWN_TIMEOUT_MS. */
+  close(): Promise<void>;
+}
+
+const MAINTENANCE_MS = 60 * 60 * 1_000;
+const SCHEMA_RETRY_MS = 250;
+
+/** @throws ConfigError without HOP_REDIS_URL; Error that says what to mend when Postgres, its schema or Redis are not there */
+export async function startWorker(config: Config, log: Log, version: string): Promise<Worker> {
+  const place = streamPlace(config);
+  await using started = new AsyncDisposableStack();
+  const storage = await openStorage(config, log);
+  started.defer(() => storage.close());
+  await waitForPostgres(storage.sql, config.startTimeoutMs, log);
+  await waitForSchema(storage, config.startTimeoutMs, log);
+  const client = await waitForRedis(place, config.startTimeoutMs, log);
+  started.defer(() => client.disconnect());
+
+  const instruments = createInstruments(version);
+  const streamInstruments = createStreamInstruments(instruments.registry);
+  await startUpkeep(config, storage, log, started);
+  const health = new Health([
+    {
+      name: "postgres",
+      check: async () => {
+        await withDeadline(storage.sql`SELECT 1`, config.lookupTimeoutMs, "asking Postgres");
+      },
+    },
+    {
+      name: "redis",
+      check: async () => {
+        await withDeadline(client.exists("hop"), config.redisTimeoutMs, "asking Redis");
+      },
+    },
+  ]);
+  const admin = { host: config.adminHost, port: config.workAdminPort };
+  const adminUrl = startAdmin(admin, health, instruments, started);
+  // A worker that comes back finds what it left under its name, which the port makes unique on its host.
+  const part = adminUrl === undefined ? `${process.pid}-${Math.random().toString(36).slice(2)}` : admin.port;
+  const name = `${hostname()}:${part}`;
+  startSizes(config, place, client, streamInstruments, log, started);
+  startIngest({ config, place, client, storage, instruments, streamInstruments, name, log }, started);
+  started.defer(() => health.drain());
+
+  const running = started.move();
+  return { adminUrl, partitions: place.partitions, name, close: () => running.disposeAsync() };
+}
+
+/** A worker migrates nothing, so that servers and workers can be deployed in any order. */
+async function waitForSchema({ sql }: Storage, timeoutMs: number, log: Log): Promise<void> {
+  const deadlineMs = performance.now() + timeoutMs;
+  for (let attempt = 1; ; attempt++) {
+    if ((await migrationStatus(sql)).every(({ applied }) => applied)) return;
+    if (performance.now() > deadlineMs) {
+      throw new Error("the database lacks migrations of this version; run `hop migrate up` or `hop serve`");
+    }
+    if (attempt === 1) log.warn({}, "waiting for the database to be migrated");
+    await Bun.sleep(SCHEMA_RETRY_MS);
+  }
+}
+
+/** Partitions ahead of need, and totals behind the clicks: every process does it, whoever comes first. */
+async function startUpkeep(
+  config: Config,
+  storage: Storage,
+  log: Log,
+  started: AsyncDisposableStack,
+): Promise<void> {
+  const maintain = async () => {
+    await createPartitions(storage.sql, systemClock());
+    await retireClicks(storage.sql, systemClock(), config.clicksRetentionDays);
+  };
+  await maintain();
+  const loop = repeat(MAINTENANCE_MS, maintain, (error) =>
+    log.warn({ err: error }, "maintenance failed; trying again in an hour"),
+  );
+  started.defer(() => loop.stop());
+  const rollup = new RollupKeeper({
+    rollup: new PostgresRollup(storage.sql),
+    totalsEveryMs: config.totalsIntervalMs,
+    dimensionsEveryMs: config.dimensionsIntervalMs,
+    onError: (error) => log.warn({ err: error }, "totals could not be brought up to date; trying again"),
+  });
+  started.defer(() => rollup.close());
+}
+
+function startSizes(
+  config: Config,
+  { partitions }: StreamPlace,
+  client: RedisClient,
+  streamInstruments: StreamInstruments,
+  log: Log,
+  started: AsyncDisposableStack,
+): void {
+  const numbers = Array.from({ length: partitions }, (_, partition) => partition);
+  const loop = repeat(
+    config.streamCheckMs,
+    async () => {
+      const sizes = Promise.all(numbers.map((partition) => partitionSize(client, partition)));
+      streamInstruments.setSizes(await withDeadline(sizes, config.redisTimeoutMs, "measuring the stream"));
+    },
+    complain(log),
+  );
+  started.defer(() => loop.stop());
+}
+
+interface IngestParts {
+  readonly config: Config;
+  readonly place: StreamPlace;
+  readonly client: RedisClient;
+  readonly storage: Storage;
+  readonly instruments: Instruments;
+  readonly streamInstruments: StreamInstruments;
+  readonly name: string;
+  readonly log: Log;
+}
+
+/** One reader for each partition; they take turns at the store. */
+function startIngest(parts: IngestParts, started: AsyncDisposableStack): void {
+  const { config, place, log } = parts;
+  const turns = new Turns();
+  const store = new PostgresClickStore(parts.storage.sql);
+  const readers = Array.from({ length: place.partitions }, (_, partition) =>
+    openReader(parts, partition, started),
+  );
+  const ingesters = readers.map((queue) => new Ingester({ queue, store, turns, ...ingestOptions(parts) }));
+  started.defer(async () => {
+    try {
+      const stopped = Promise.all(ingesters.map((ingester) => ingester.stop()));
+      await withDeadline(stopped, config.shutdownTimeoutMs, "storing the last clicks");
+      await Promise.all(readers.map((reader) => reader.leave()));
+    } catch (error) {
+      // What it held stays in the stream and goes to another worker.
+      log.warn({ err: error }, "the worker ended before it had confirmed everything it had read");
+    }
+  });
+}
+
+function openReader(
+  { config, place, client, streamInstruments, name, log }: IngestParts,
+  partition: number,
+  started: AsyncDisposableStack,
+): RedisStreamReader {
+  const blocking = openBlockingRedis(place.address, "hop reader", config.streamBlockMs, complain(log));
+  started.defer(() => blocking.disconnect());
+  return new RedisStreamReader({
+    client,
+    blocking,
+    partition,
+    consumer: name,
+    blockMs: config.streamBlockMs,
+    timeoutMs: config.redisTimeoutMs,
+    claimIdleMs: config.streamClaimIdleMs,
+    now: () => performance.now(),
+    onClaimed: (entries) => streamInstruments.claimed.inc(entries),
+    onRescued: () => log.warn({ partition }, "clicks that no worker would have read are given out again"),
+  });
+}
+
+function ingestOptions({ config, instruments, streamInstruments, log }: IngestParts) {
+  return {
+    maxClicks: config.ingestClicksMax,
+    maxBytes: config.ingestBytesMax,
+    maxDeliveries: config.streamDeliveriesMax,
+    random: Math.random,
+    onStored: (newClicks: number, allClicks: number) => {
+      instruments.clicks.add("stored", newClicks);
+      instruments.clicks.add("duplicate", allClicks - newClicks);
+      instruments.clickBatchSize.observe(allClicks);
+    },
+    onBuried: ({ id }: { id: string }, reason: string) => {
+      streamInstruments.buried.inc();
+      log.error({ entry: id, reason }, "a batch was put aside; see `hop dead list`");
+    },
+    onRefused: ({ id }: { id: string }, error: unknown) =>
+      log.error({ err: error, entry: id }, "Postgres refused a batch; it will be tried again"),
+    onRetry: (error: unknown) => {
+      instruments.clickRetries.inc();
+      log.warn({ err: error }, "clicks could not be stored; trying again");
+    },
+  };
+}

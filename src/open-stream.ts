@@ -1,0 +1,122 @@
+// Opens the stream of clicks that the configuration means: its sending end for servers, its Redis for workers and commands.
+import { type Config, ConfigError } from "./config.ts";
+import type { Log } from "./lib/log.ts";
+import { isCluster, openRedis, type RedisAddress, type RedisClient } from "./storage/redis/client.ts";
+import { RedisClickStream } from "./storage/redis/click-stream.ts";
+import { adviceFor } from "./storage/redis/settings.ts";
+import type { StreamInstruments } from "./stream-instruments.ts";
+
+/** The stream's Redis and its shape. */
+export interface StreamPlace {
+  readonly address: RedisAddress;
+  readonly partitions: number;
+}
+
+const CLUSTER_PARTITIONS = 8;
+/** A lost Redis is tried ten times a second; once a minute is enough to say so. */
+const COMPLAIN_MS = 60_000;
+
+/** @throws ConfigError when no Redis is configured */
+export function streamPlace(config: Config): StreamPlace {
+  const { redisUrl, redisTimeoutMs, redisConnectTimeoutMs } = config;
+  if (redisUrl === undefined) {
+    throw new ConfigError(["HOP_REDIS_URL: this needs the stream of clicks; set it to redis://host:port"]);
+  }
+  const address = {
+    url: redisUrl,
+    commandTimeoutMs: redisTimeoutMs,
+    connectTimeoutMs: redisConnectTimeoutMs,
+  };
+  return { address, partitions: config.streamPartitions ?? (isCluster(address) ? CLUSTER_PARTITIONS : 1) };
+}
+
+/** Says that Redis is away, once in a while and without the URL, which may hold a password. */
+export function complain(log: Log): (error: unknown) => void {
+  let quietUntilMs = -Infinity;
+  return (error) => {
+    if (performance.now() < quietUntilMs) return;
+    quietUntilMs = performance.now() + COMPLAIN_MS;
+    log.warn(
+      { reason: error instanceof Error ? error.message : String(error) },
+      "Redis does not answer; trying again",
+    );
+  };
+}
+
+/** Does not wait for Redis: until it answers, appends are refused. */
+export function openClickStream(
+  config: Config,
+  instruments: StreamInstruments,
+  log: Log,
+  started: AsyncDisposableStack,
+): RedisClickStream {
+  const { address, partitions } = streamPlace(config);
+  const onError = complain(log);
+  const client = openRedis(address, "hop", onError);
+  started.defer(() => client.disconnect());
+  const stream = new RedisClickStream({
+    client,
+    partitions,
+    timeoutMs: config.redisTimeoutMs,
+    waitReplicas: config.streamWaitReplicas,
+    waitMs: config.streamWaitMs,
+    maxBytes: config.streamMaxBytes,
+    resendMs: config.streamResendMs,
+    resendMaxBytes: config.streamResendBytes,
+    checkEveryMs: config.streamCheckMs,
+    onSize: (sizes) => instruments.setSizes(sizes),
+    onResent: (entries) => {
+      instruments.resent.inc(entries);
+      log.warn(
+        { batches: entries },
+        "Redis was restarted or replaced: sent again what it had confirmed lately",
+      );
+    },
+    onCheckFailed: onError,
+  });
+  started.defer(() => stream.close());
+  client.once("ready", () => void advise(client, address, log));
+  return stream;
+}
+
+async function advise(client: RedisClient, address: RedisAddress, log: Log): Promise<void> {
+  try {
+    for (const advice of await adviceFor(client, isCluster(address))) log.warn({}, advice);
+  } catch (error) {
+    log.warn({ err: error }, "the settings of Redis could not be read");
+  }
+}
+
+const RETRY_MS = 250;
+
+/** Waits until Redis takes commands. @throws Error that says what to mend */
+export async function waitForRedis(place: StreamPlace, timeoutMs: number, log: Log): Promise<RedisClient> {
+  let reason = "no answer";
+  const client = openRedis(place.address, "hop", (error) => {
+    reason = error.message || reason;
+  });
+  const deadlineMs = performance.now() + timeoutMs;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await client.exists("hop");
+      await advise(client, place.address, log);
+      return client;
+    } catch (error) {
+      if (!/writeable|closed|isn't ready/i.test(String(error))) reason = String(error);
+      if (/WRONGPASS|NOAUTH|NOPERM/.test(reason)) {
+        client.disconnect();
+        throw new Error(`HOP_REDIS_URL: Redis refuses (${reason}); correct the URL`, { cause: error });
+      }
+      if (performance.now() > deadlineMs) {
+        client.disconnect();
+        const seconds = Math.round(timeoutMs / 1_000);
+        throw new Error(
+          `HOP_REDIS_URL: Redis did not answer for ${seconds} s (${reason}); start it or correct the URL`,
+          { cause: error },
+        );
+      }
+      if (attempt === 1) log.warn({ reason }, "waiting for Redis");
+      await Bun.sleep(RETRY_MS);
+    }
+  }
+}

@@ -1,0 +1,98 @@
+// What the stream of clicks looks like in Redis: its keys, and the fields of an entry.
+import { decodeBatch, encodeBatch } from "../../clicks/batch-codec.ts";
+import type { ClickBatch, Producer } from "../../clicks/click.ts";
+import type { Goodbye, QueueContent } from "../../clicks/ingest.ts";
+
+/** All workers read through this consumer group. */
+export const GROUP = "hop";
+
+/** The tag in braces keeps a partition and its dead letters on one node of a cluster. */
+export function streamKey(partition: number): string {
+  return `hop:clicks:{${partition}}`;
+}
+
+export function deadKey(partition: number): string {
+  return `hop:clicks:dead:{${partition}}`;
+}
+
+/** Where a batch goes: neighbours go to different partitions, and a batch always to the same. */
+export function partitionOf(seq: number, partitions: number): number {
+  return seq % partitions;
+}
+
+/**
+ * `p` producer, `s` number, `c` clicks, so that the ledger can account for an entry without decoding it; `b` the batch.
+ * Redis keeps the names of the fields once for many entries.
+ */
+export type EntryFields = readonly (string | Buffer)[];
+
+export function batchFields(batch: ClickBatch): EntryFields {
+  const { producer, seq, clicks } = batch;
+  const bytes = encodeBatch(batch);
+  const payload = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return ["p", producer.id, "s", String(seq), "c", String(clicks.length), "b", payload];
+}
+
+/** `g` in the place of `b`: what a producer says when it ends. */
+export function goodbyeFields(goodbye: Goodbye): EntryFields {
+  return ["p", goodbye.producer.id, "s", String(goodbye.lastSeq), "c", "0", "g", JSON.stringify(goodbye)];
+}
+
+/** Bytes that the fields take on the wire and, roughly, in Redis. */
+export function sizeOf(fields: EntryFields): number {
+  return fields.reduce((sum, field) => sum + field.length, 0);
+}
+
+/** What one entry says besides its payload. */
+export interface EntryLabel {
+  readonly producer: string;
+  readonly seq: number;
+  readonly clicks: number;
+}
+
+/** Of an entry that hop did not write: an empty producer and zeros. */
+export function labelOf(fields: readonly Buffer[]): EntryLabel {
+  const number = (name: string) => Number(fieldOf(fields, name)?.toString("latin1") ?? 0) || 0;
+  return { producer: fieldOf(fields, "p")?.toString("utf8") ?? "", seq: number("s"), clicks: number("c") };
+}
+
+/** Never throws: what cannot be read says so. */
+export function contentOf(fields: readonly Buffer[]): QueueContent {
+  const payload = fieldOf(fields, "b");
+  const goodbye = fieldOf(fields, "g");
+  try {
+    if (payload !== undefined) return { kind: "batch", batch: decodeBatch(payload) };
+    if (goodbye !== undefined) return { kind: "goodbye", goodbye: parseGoodbye(goodbye.toString("utf8")) };
+    return { kind: "unreadable", reason: "the entry has neither a batch nor a goodbye" };
+  } catch (error) {
+    // Whatever a decoder throws at bytes that hop did not write, or a later version did.
+    return { kind: "unreadable", reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+export function fieldOf(fields: readonly Buffer[], name: string): Buffer | undefined {
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    if (fields[index]?.toString("latin1") === name) return fields[index + 1];
+  }
+  return undefined;
+}
+
+function parseGoodbye(text: string): Goodbye {
+  const parsed: unknown = JSON.parse(text);
+  if (!isGoodbye(parsed)) throw new Error("the goodbye is not one of this version of hop");
+  return parsed;
+}
+
+function isGoodbye(value: unknown): value is Goodbye {
+  if (typeof value !== "object" || value === null) return false;
+  const { producer, lastSeq, dropped } = value as Partial<Goodbye>;
+  return (
+    isProducer(producer) && Number.isSafeInteger(lastSeq) && typeof dropped === "object" && dropped !== null
+  );
+}
+
+function isProducer(value: unknown): value is Producer {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, recorder, ack } = value as Partial<Producer>;
+  return [id, recorder, ack].every((field) => typeof field === "string");
+}

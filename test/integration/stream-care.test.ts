@@ -1,0 +1,132 @@
+// What an operator sees of the stream of clicks: dead letters, its bound, its length, age and size.
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { AppError } from "../../src/lib/errors.ts";
+import { listDeadLetters, requeueDeadLetter } from "../../src/storage/redis/dead-letters.ts";
+import { deadKey, streamKey } from "../../src/storage/redis/stream-entries.ts";
+import { streamFacts, waitingBatches } from "../../src/storage/redis/stream-facts.ts";
+import { LedgerStore } from "../helpers/ledger-store.ts";
+import { TestRedis } from "../helpers/redis.ts";
+import { BatchMaker, StreamStage } from "../helpers/stream-stage.ts";
+import { waitFor } from "../helpers/wait-for.ts";
+
+const KEY = streamKey(0);
+
+describe("the care of the stream", () => {
+  let redis: TestRedis;
+  let stage: StreamStage;
+  let store: LedgerStore;
+  let maker: BatchMaker;
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+  });
+  afterAll(() => redis.stop());
+  beforeEach(async () => {
+    await redis.client.flushall();
+    stage = new StreamStage(redis.url);
+    store = new LedgerStore();
+    maker = new BatchMaker();
+    await stage.ready();
+  });
+  afterEach(() => stage.clear());
+
+  test("a batch that the store refuses is put aside after its last delivery, and all others are stored", async () => {
+    store.poisoned.add(7);
+    await stage.append(maker.many(20));
+    stage.worker(store, { claimIdleMs: 50, maxDeliveries: 3 });
+    await waitFor("the dead letter", () => stage.buried.length > 0);
+    await stage.drained();
+    expect(store.batches.size).toBe(19);
+    expect(stage.refusals).toBe(3);
+    const [letter, ...more] = await listDeadLetters(stage.client, 1);
+    expect(more).toEqual([]);
+    expect(letter).toMatchObject({
+      producer: maker.producer.id,
+      seq: 7,
+      clicks: 3,
+      reason: "value too long",
+      deliveries: 3,
+    });
+    expect((await waitingBatches(stage.client, 1, 100)).batches).toEqual([
+      { producer: maker.producer.id, seq: 7, clicks: 3, state: "dead" },
+    ]);
+  });
+
+  test("a dead letter that is requeued is stored", async () => {
+    store.poisoned.add(1);
+    await stage.append(maker.many(1));
+    stage.worker(store, { maxDeliveries: 1 });
+    await waitFor("the dead letter", () => stage.buried.length > 0);
+    store.poisoned.clear();
+    const [letter] = await listDeadLetters(stage.client, 1);
+    expect(await requeueDeadLetter(stage.client, letter?.id ?? "")).toBe(true);
+    await stage.drained();
+    expect(maker.made.every((batch) => store.has(batch))).toBe(true);
+    expect(await redis.client.xlen(deadKey(0))).toBe(0);
+    expect(await requeueDeadLetter(stage.client, letter?.id ?? "")).toBe(false);
+  });
+
+  test("what cannot be read is put aside at once, with its bytes", async () => {
+    await redis.client.xadd(KEY, "*", "b", "nonsense");
+    await redis.client.xadd(KEY, "*", "unknown", "field");
+    await redis.client.xadd(KEY, "*", "g", "{}");
+    await stage.append(maker.many(3));
+    stage.worker(store);
+    await stage.drained();
+    expect(store.batches.size).toBe(3);
+    expect(stage.buried.length).toBe(3);
+    const [entry] = await redis.client.xrange(deadKey(0), "-", "+");
+    expect(entry?.[1].slice(-2)).toEqual(["b", "nonsense"]);
+  });
+
+  test("above its bound the stream takes nothing more, and what is in it stays", async () => {
+    const sender = await stage.connectedSender({ maxBytes: 50_000 });
+    let error: unknown;
+    while (error === undefined && maker.made.length < 1_000) {
+      error = await sender.storeBatches([maker.next(30)]).then(
+        () => undefined,
+        (refusal: unknown) => refusal,
+      );
+    }
+    expect(error).toBeInstanceOf(AppError);
+    expect(error).toMatchObject({ code: "TEMPORARILY_UNAVAILABLE" });
+    const appended = maker.made.length - 1;
+    expect(await stage.length()).toBe(appended);
+    expect(appended * 30 * 20).toBeGreaterThan(30_000);
+    await sender.check();
+    expect(stage.sizes[0]?.bytes).toBeGreaterThan(40_000);
+    expect(stage.sizes[0]?.entries).toBe(appended);
+    stage.worker(store);
+    await stage.drained();
+    await waitFor("room", () =>
+      sender.storeBatches([maker.next()]).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await stage.drained();
+    expect(store.batches.size).toBe(appended + 1);
+  });
+
+  test("the facts say how long, how old and how large the stream is", async () => {
+    await stage.append(maker.many(6, 50));
+    await waitFor(
+      "the oldest entry to age",
+      async () => ((await streamFacts(stage.client, 1))[0]?.oldestMs ?? 0) > 30,
+    );
+    const [facts] = await streamFacts(stage.client, 1);
+    expect(facts).toMatchObject({ partition: 0, entries: 6, dead: 0, consumers: [] });
+    expect(facts?.bytes).toBeGreaterThan(1_000);
+    const { batches, complete } = await waitingBatches(stage.client, 1, 100);
+    expect(complete).toBe(true);
+    expect(batches.map(({ seq, clicks, state }) => [seq, clicks, state])).toEqual(
+      [1, 2, 3, 4, 5, 6].map((seq) => [seq, 50, "waiting"]),
+    );
+    expect(await waitingBatches(stage.client, 1, 5)).toMatchObject({ complete: false });
+  });
+
+  test("at batches of 32 clicks Redis keeps less than 120 bytes a click", async () => {
+    await stage.append(maker.many(500, 32));
+    const [facts] = await streamFacts(stage.client, 1);
+    expect((facts?.bytes ?? Infinity) / (500 * 32)).toBeLessThan(120);
+  });
+});
