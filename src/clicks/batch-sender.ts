@@ -54,8 +54,9 @@ export class BatchSender {
    */
   async send(clicks: readonly Click[]): Promise<boolean> {
     if (this.#closed) return false;
-    const { shipper } = this.#options;
-    if (!shipper.behind && !this.#stopping.signal.aborted) await this.#sendDirectly(clicks);
+    const { shipper, waitMs } = this.#options;
+    const first = shipper.idle || (await shipper.caughtUp(waitMs));
+    if (first && !this.#stopping.signal.aborted) await this.#sendDirectly(clicks);
     else await this.#sendBehindOthers(clicks);
     return true;
   }

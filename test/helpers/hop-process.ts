@@ -1,4 +1,5 @@
 // hop as a real process, with what tests ask of it.
+import { afterAll } from "bun:test";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -147,13 +148,16 @@ function launch(args: readonly string[], env: HopEnvironment) {
 
 const dataDirs = new Map<string, string>();
 
-/** One for each database, so that what one life of hop spooled is found by the next; gone with the test process. */
+afterAll(() => {
+  for (const directory of dataDirs.values()) rmSync(directory, { recursive: true, force: true });
+});
+
+/** One for each database, so that what one life of hop spooled is found by the next; gone when the file's tests are. */
 function dataDirFor({ HOP_DATABASE_URL: database = "" }: HopEnvironment): string {
   const known = dataDirs.get(database);
   if (known !== undefined) return known;
   const directory = mkdtempSync(join(tmpdir(), "hop-data-"));
   dataDirs.set(database, directory);
-  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
