@@ -33,8 +33,8 @@ export interface SpoolShipperOptions {
 
 const FIRST_RETRY_MS = 20;
 const LAST_RETRY_MS = 1_000;
-/** One read of the spool, about. */
-const CAUGHT_UP_BYTES = 256 * 1_024;
+/** One read of the spool, about: so much is delivered in a moment. */
+const NEARLY_CAUGHT_UP_BYTES = 256 * 1_024;
 /** So often must the store refuse the oldest record and then take another, until the fault is surely the record's. */
 const STRIKES = 5;
 
@@ -64,10 +64,18 @@ export class SpoolShipper {
     return this.#held.length === 0 && this.#options.spool.waitingBytes === 0;
   }
 
-  /** New batches should wait too: the store is away, or what waits for it is more than one piece. */
-  get behind(): boolean {
-    // Not "until nothing waits": under steady load something always does.
-    return this.#away || this.#held.length > 0 || this.#options.spool.waitingBytes > CAUGHT_UP_BYTES;
+  /**
+   * True once nothing waits; false after `timeoutMs`, or at once when the store is away or much waits. New batches wait for
+   * this, because those that joined the end of the spool instead would keep it from ever being empty under steady load.
+   */
+  async caughtUp(timeoutMs: number): Promise<boolean> {
+    if (this.idle) return true;
+    if (this.#away || this.#options.spool.waitingBytes > NEARLY_CAUGHT_UP_BYTES) return false;
+    this.wake();
+    const expired = new AbortController();
+    await Promise.race([this.#running, interval(timeoutMs, expired.signal)]);
+    expired.abort();
+    return this.idle;
   }
 
   /** The last attempt to store something failed. */

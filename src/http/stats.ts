@@ -20,7 +20,7 @@ export function statsEndpoints({ links, clicks, clock }: StatsEndpointOptions): 
       operationId: "getLinkStats",
       summary: "Clicks of a link over time",
       description:
-        "The series has every bucket of the range, empty ones as zero. A deleted link keeps its statistics.",
+        "The series has every bucket of the range, empty ones as zero. A visitor counts once a day, in the hour of the first click. `top` is kept by UTC day: of a range that begins or ends within a day it has the whole day. A deleted link keeps its statistics.",
       scope: "stats:read",
       query: statsQuery,
       answer: { status: 200, description: "The statistics.", schema: statsAnswer },

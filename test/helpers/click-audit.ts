@@ -23,6 +23,7 @@ export async function findMiscounts(
       problems.push(`${code}: ${where} ${count}, but ${received} redirects were received`);
     if (count > sent) problems.push(`${code}: ${where} ${count}, but only ${sent} requests were sent`);
   };
+  await waitFor("the spool to be delivered", async () => (await hop.metric("hop_spool_bytes")) === 0);
   // A reader does not wait for more than a little; the background does the rest.
   await waitFor("every click to be a row", async () => {
     const [waiting] = await sql`SELECT FROM click_queue LIMIT 1`;

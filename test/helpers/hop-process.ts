@@ -1,7 +1,11 @@
 // hop as a real process, with what tests ask of it.
+import { afterAll } from "bun:test";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { waitFor } from "./wait-for.ts";
 
@@ -116,7 +120,7 @@ function launch(args: readonly string[], env: HopEnvironment) {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("HOP_"));
   const child = spawn(process.execPath, ["src/main.ts", ...args], {
     cwd: ROOT,
-    env: { ...Object.fromEntries(inherited), ...env },
+    env: { ...Object.fromEntries(inherited), HOP_DATA_DIR: dataDirFor(env), ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let printed = "";
@@ -140,6 +144,21 @@ function launch(args: readonly string[], env: HopEnvironment) {
       return child.exitCode;
     },
   };
+}
+
+const dataDirs = new Map<string, string>();
+
+afterAll(() => {
+  for (const directory of dataDirs.values()) rmSync(directory, { recursive: true, force: true });
+});
+
+/** One for each database, so that what one life of hop spooled is found by the next; gone when the file's tests are. */
+function dataDirFor({ HOP_DATABASE_URL: database = "" }: HopEnvironment): string {
+  const known = dataDirs.get(database);
+  if (known !== undefined) return known;
+  const directory = mkdtempSync(join(tmpdir(), "hop-data-"));
+  dataDirs.set(database, directory);
+  return directory;
 }
 
 /**

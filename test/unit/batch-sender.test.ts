@@ -81,6 +81,21 @@ describe("a batch sender", () => {
     expect(stage.store.goodbyes).toMatchObject([{ lastSeq: 2 }]);
   });
 
+  test("sends directly again under steady load, and in order", async () => {
+    stage.store.script.push("fail");
+    const { sender } = stage.sender("batch");
+    // The next batch is there as soon as one was answered: the spool is never left alone.
+    let sent = 0;
+    while (stage.stored < 20 && sent < 10_000) {
+      await sender.send(stage.clicks(1));
+      sent++;
+    }
+    expect(stage.stored).toBe(20);
+    const stored = stage.store.stored.map((click) => click.linkId);
+    expect(stored).toEqual(upTo(sent));
+    await sender.close(1_000);
+  });
+
   test("a batch that the store takes after all, late, counts once", async () => {
     stage.store.script.push("hang");
     const { sender } = stage.sender("batch", { waitMs: 10 });

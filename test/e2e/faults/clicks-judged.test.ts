@@ -30,6 +30,8 @@ faultTest(
       load.start(hop.url);
       const enough = load.received + random.integer(200, 2_000);
       await waitFor("redirects", () => load.received >= enough, { everyMs: 1 });
+      // The ledger hears of a producer with its first batch.
+      await waitFor("a batch", async () => (await hop.metric('hop_clicks_total{stage="stored"}')) > 0);
       await hop.kill("SIGKILL");
       await load.stop();
       hop = await startHop(env);
