@@ -1,6 +1,6 @@
 // The Redis that tests need: what is on PATH, or Debian's package where this may install it.
 import { existsSync } from "node:fs";
-import { findRedisServer } from "./helpers/redis.ts";
+import { findRedisServer } from "./helpers/redis-binary.ts";
 
 /** @throws Error of one line that says what to install */
 export async function provideRedis(): Promise<void> {

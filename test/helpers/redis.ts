@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { freePort } from "./hop-process.ts";
+import { findRedisServer } from "./redis-binary.ts";
 import { waitFor } from "./wait-for.ts";
 
 export interface TestRedisOptions {
@@ -13,11 +14,6 @@ export interface TestRedisOptions {
   readonly fsync?: "everysec" | "always";
   /** More of redis.conf, as arguments. */
   readonly arguments?: readonly string[];
-}
-
-/** What is on PATH: Redis, or Valkey, which speaks the same. */
-export function findRedisServer(): string | undefined {
-  return Bun.which("redis-server") ?? Bun.which("valkey-server") ?? undefined;
 }
 
 export class TestRedis {
