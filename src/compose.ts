@@ -68,7 +68,9 @@ export async function startServer(config: Config, log: Log, version: string): Pr
     config.clicks === "stream"
       ? openClickStream(config, createStreamInstruments(instruments.registry), log, started)
       : new PostgresClickStore(storage.hotSql);
-  const recorder = await openRecorder({ config, store, instruments, log });
+  const recorder = await openRecorder({ config, store, instruments, log }, (producer) =>
+    new PostgresClickStore(storage.sql).openProducer(producer),
+  );
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
   const { resolver, invalidate } = await startResolver(config, storage, instruments, log, started);
 

@@ -1,6 +1,7 @@
 // Wires what keeps clicks: recorder → sender → store, with the spool and its shipper beside them.
 import { join } from "node:path";
 import { BatchSender } from "./clicks/batch-sender.ts";
+import type { Producer } from "./clicks/click.ts";
 import type { ClickStore } from "./clicks/ports.ts";
 import { BatchRecorder, type ClickRecorder, InlineRecorder } from "./clicks/recorder.ts";
 import { SpoolShipper } from "./clicks/spool-shipper.ts";
@@ -17,8 +18,14 @@ export interface RecorderParts {
   readonly log: Log;
 }
 
+/**
+ * Makes a producer known to the ledger before its first batch. One that answers first (HOP_CLICKS_ACK=async) has to be:
+ * its clicks may be lost before any of them is stored, and the ledger must not call that balanced.
+ */
+export type Introduce = (producer: Producer) => Promise<void>;
+
 /** Opens the recorder that the configuration names, and ships what dead processes left in the spool. */
-export async function openRecorder(parts: RecorderParts): Promise<ClickRecorder> {
+export async function openRecorder(parts: RecorderParts, introduce: Introduce): Promise<ClickRecorder> {
   const { config, store, instruments, log } = parts;
   const spool = openSpool(parts);
   instruments.watchSpool(() => spool.bytes);
@@ -51,6 +58,7 @@ export async function openRecorder(parts: RecorderParts): Promise<ClickRecorder>
     onGoodbyeLost: (error) =>
       log.warn({ err: error }, "the click ledger was not told that this process ended"),
   });
+  if (config.clicksAck === "async") await introduce(sender.producer);
   const bounds = { maxBatch: config.batchMax, maxQueued: config.clicksQueueMax };
   return config.clicks === "inline"
     ? new InlineRecorder(sender, bounds)

@@ -44,6 +44,10 @@ export class BatchSender {
     this.#producer = { id: randomUUID(), recorder: options.recorder, ack: options.ack };
   }
 
+  get producer(): Producer {
+    return this.#producer;
+  }
+
   /**
    * Makes the clicks durable as one batch, or gives them up and counts them.
    * @returns true when their redirects may be answered; false when the sender is closed, and then nothing was done
@@ -79,7 +83,8 @@ export class BatchSender {
     for (const { batch, reason } of await shipper.close(deadlineMs)) this.drop(batch.clicks.length, reason);
     try {
       if (!shipper.idle) throw new Error("clicks wait in the spool for the next process");
-      if (this.#lastSeq > 0 || Object.keys(this.#dropped).length > 0) {
+      const known = this.#lastSeq > 0 || this.#producer.ack === "async";
+      if (known || Object.keys(this.#dropped).length > 0) {
         const goodbye = store.closeProducer(this.#producer, this.#lastSeq, this.#dropped);
         await withDeadline(goodbye, closeTimeoutMs, "closing the click ledger");
       }

@@ -42,6 +42,11 @@ export class PostgresClickStore implements ClickStore {
     return clicks;
   }
 
+  /** Makes a producer known before its first batch; repeating it is harmless. */
+  async openProducer(producer: Producer): Promise<void> {
+    await asking(this.#sql, () => openProducers(this.#sql, [producer]));
+  }
+
   async closeProducer(
     producer: Producer,
     lastSeq: number,
