@@ -59,15 +59,15 @@ export const STREAM_BOUNDS = {
   ingestClicksMax: bound(
     "HOP_INGEST_CLICKS_MAX",
     "clicks",
-    20_000,
+    5_000,
     10_000_000,
-    "clicks that a worker stores in one transaction",
+    "clicks that a worker stores in one transaction; more are not faster and take more memory",
   ),
   ingestBytesMax: bound(
     "HOP_INGEST_BYTES_MAX",
     "bytes",
-    4_194_304,
+    1_048_576,
     BYTES_MAX,
-    "the same in bytes of the stream; decoded they take some four times as much",
+    "the same in bytes of the stream; decoded they take several times as much",
   ),
 } as const satisfies Record<string, Bound>;

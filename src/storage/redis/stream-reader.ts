@@ -32,8 +32,9 @@ interface StreamEntry extends QueueEntry {
 
 type Row = readonly [id: Buffer, fields: readonly Buffer[] | null];
 
-/** Entries in one read: with batches of 2,000 clicks, some 2 MB. */
-const READ_COUNT = 16;
+/** What one read should bring. Redis counts entries and not bytes, so the count follows the sizes that were seen. */
+const READ_BYTES = 512 * 1_024;
+const READ_COUNT_MAX = 64;
 /** A worker that holds nothing is forgotten after so many idle bounds without a sign of life. */
 const FORGET_AFTER = 20;
 const REASON_LENGTH = 500;
@@ -43,6 +44,8 @@ export class RedisStreamReader implements ClickQueue {
   readonly #key: string;
   /** How far we are with reading our own unconfirmed entries; undefined when all were read. */
   #ownAfter: string | undefined = "0";
+  /** The largest entry of the last read that brought any; at the start, one of a whole read. */
+  #entryBytes = READ_BYTES;
   #claimAfter = "0-0";
   #claimDueMs = 0;
 
@@ -138,7 +141,7 @@ export class RedisStreamReader implements ClickQueue {
     const { client, consumer, claimIdleMs, now, onClaimed } = this.#options;
     if (now() < this.#claimDueMs) return [];
     const claim = [this.#key, GROUP, consumer, String(claimIdleMs), this.#claimAfter];
-    const reply = await this.#ask(client.callBuffer("XAUTOCLAIM", ...claim, "COUNT", String(READ_COUNT)));
+    const reply = await this.#ask(client.callBuffer("XAUTOCLAIM", ...claim, "COUNT", this.#readCount));
     const [next, rows] = reply as [Buffer, Row[]];
     this.#claimAfter = next.toString("latin1");
     if (rows.length > 0) {
@@ -167,7 +170,7 @@ export class RedisStreamReader implements ClickQueue {
   async #readRows(client: RedisClient, after: string, blockMs?: number): Promise<readonly Row[]> {
     const { consumer, timeoutMs } = this.#options;
     const block = blockMs === undefined ? [] : ["BLOCK", String(blockMs)];
-    const bounds = ["COUNT", String(READ_COUNT), ...block];
+    const bounds = ["COUNT", this.#readCount, ...block];
     const reply = await withDeadline(
       client.callBuffer("XREADGROUP", "GROUP", GROUP, consumer, ...bounds, "STREAMS", this.#key, after),
       timeoutMs + (blockMs ?? 0),
@@ -175,6 +178,10 @@ export class RedisStreamReader implements ClickQueue {
     );
     const [stream] = (reply ?? []) as [key: Buffer, rows: Row[]][];
     return stream?.[1] ?? [];
+  }
+
+  get #readCount(): string {
+    return String(Math.min(READ_COUNT_MAX, Math.max(1, Math.floor(READ_BYTES / this.#entryBytes))));
   }
 
   /** The entries among the rows; one that is pending and no longer in the stream was stored, so it is let go. */
@@ -186,6 +193,7 @@ export class RedisStreamReader implements ClickQueue {
       if (fields === null) gone.push(id);
       else entries.push({ id, fields, bytes: bytesOf(fields), content: contentOf(fields) });
     }
+    if (entries.length > 0) this.#entryBytes = Math.max(...entries.map(({ bytes }) => bytes));
     await this.#remove(gone);
     return entries;
   }
