@@ -1,5 +1,5 @@
 // Delivers what had to wait to the store, oldest first, and says whether new batches have to wait too.
-import { withDeadline } from "../lib/deadline.ts";
+import { DeadlineError, withDeadline } from "../lib/deadline.ts";
 import { interval } from "../lib/loop.ts";
 import { BatchFormatError, decodeBatch, encodeBatch } from "./batch-codec.ts";
 import type { ClickBatch } from "./click.ts";
@@ -189,6 +189,8 @@ export class SpoolShipper {
 
   /** The store took none of a group: is it away, or is `oldest` more than it can take? */
   async #judge(oldest: Decoded | undefined, other: Decoded | undefined, error: unknown): Promise<void> {
+    // No answer is the store's fault.
+    if (error instanceof DeadlineError) return;
     if (oldest === undefined || other === undefined || other === oldest) return;
     await this.#store([other.batch]);
     if (++this.#strikes <= STRIKES) return;

@@ -159,6 +159,8 @@ export class FileSpool implements ClickSpool<ReadRecord> {
       this.#options.onError(error);
       await this.#retireWriter().catch(this.#options.onError);
       if (codeOf(error) === "ENOENT") this.#loseDirectory();
+      // Else a disk that stays full would collect an empty segment with every attempt.
+      await this.#deleteShipped().catch(this.#options.onError);
       return "spool_failed";
     }
   }
@@ -193,10 +195,12 @@ export class FileSpool implements ClickSpool<ReadRecord> {
       (segment) => isShipped(segment) && segment !== this.#writer?.segment,
     );
     this.#segments = this.#segments.filter((segment) => !shipped.includes(segment));
-    for (const { path, claim } of shipped) {
+    for (const { path } of shipped) {
       await unlink(path).catch((error: unknown) => {
         if (codeOf(error) !== "ENOENT") this.#options.onError(error);
       });
+    }
+    for (const claim of new Set(shipped.map((segment) => segment.claim))) {
       if (claim !== this.#own && !this.#segments.some((segment) => segment.claim === claim))
         await discard(claim);
     }

@@ -1,6 +1,6 @@
 // Damage to the spool's files costs what it hit, is counted, and never stops the rest.
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { drain, recordOf, SpoolStage, upTo } from "../helpers/spool-records.ts";
 
@@ -60,6 +60,7 @@ describe("damage", () => {
     await spool.adopt();
     expect(await drain(spool)).toEqual([]);
     expect(stage.damage.at(-1)).toMatchObject({ reason: "foreign", bytes: 27 });
+    expect(readdirSync(stage.directory)).toEqual([]);
   });
 
   test("a segment that was deleted underneath is skipped", async () => {

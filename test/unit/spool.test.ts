@@ -170,6 +170,8 @@ describe("a spool on a disk that refuses", () => {
     const found = await drain(spool);
     expect(found).toEqual(expect.arrayContaining([...promised, ...upTo(3)]));
     expect(stage.damage).toEqual([]);
+    await spool.close();
+    expect(readdirSync(stage.directory)).toEqual([]);
   });
 });
 
@@ -212,6 +214,19 @@ describe("adopting", () => {
     await living.close();
     await Promise.all([first.adopt(), second.adopt()]);
     expect([...(await drain(first)), ...(await drain(second))]).toEqual([1]);
+  });
+
+  test("at the moment when others begin costs them nothing", async () => {
+    await using stage = new SpoolStage();
+    const spools = upTo(30).map(() => stage.open());
+    const adopter = stage.open();
+    const appends = spools.map((spool, index) => spool.append(recordOf(index)));
+    for (let done = false; !done; done = appends.every((append) => Bun.peek.status(append) !== "pending")) {
+      await adopter.adopt();
+    }
+    expect(new Set(await Promise.all(appends))).toEqual(new Set(["spooled"]));
+    expect(await drain(adopter)).toEqual([]);
+    for (const [index, spool] of spools.entries()) expect(await drain(spool)).toEqual([index]);
   });
 
   test("reads the longest dead first, then its own", async () => {

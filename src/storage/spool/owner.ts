@@ -1,7 +1,7 @@
 // Who owns which directory of the spool: a lock that dies with its process tells the living from the dead.
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, open, readdir, rmdir, unlink } from "node:fs/promises";
+import { mkdir, open, readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { tryFileLock } from "../embedded/file-lock.ts";
 
@@ -46,7 +46,7 @@ export async function claimDead(spool: string): Promise<Claim[]> {
 /** Removes the directory, which should hold nothing but its lock, and ends the claim. */
 export async function discard(claim: Claim): Promise<void> {
   try {
-    await unlink(join(claim.directory, LOCK));
+    await rm(join(claim.directory, LOCK), { force: true });
     await rmdir(claim.directory);
   } catch (error) {
     // Whatever else somebody put there stays; so does what is gone already.

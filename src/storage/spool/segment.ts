@@ -1,6 +1,6 @@
 // One file of the spool: "HOPSPL01", then records, each its length and CRC-32 (u32, little-endian) and its payload.
 import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, unlink } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import type { Claim } from "./owner.ts";
 
@@ -59,6 +59,7 @@ export class SegmentWriter {
       await writer.#write(MAGIC);
     } catch (error) {
       await file.close();
+      await unlink(path).catch(() => undefined);
       throw error;
     }
     writer.segment.head = MAGIC.length;
