@@ -75,7 +75,11 @@ export function openClickStream(
     onCheckFailed: onError,
   });
   started.defer(() => stream.close());
-  client.once("ready", () => void advise(client, address, log));
+  client.once("ready", () => {
+    // Until the master is known, what is confirmed counts as in doubt and would be sent twice.
+    stream.check().catch(onError);
+    void advise(client, address, log);
+  });
   return stream;
 }
 

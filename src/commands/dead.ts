@@ -1,10 +1,9 @@
 // hop dead: look at batches of clicks that could not be stored, and send them once more.
 import type { Command } from "commander";
-import { createLog } from "../lib/log.ts";
-import { streamPlace, waitForRedis } from "../open-stream.ts";
 import type { RedisClient } from "../storage/redis/client.ts";
 import { type DeadLetter, listDeadLetters, requeueDeadLetter } from "../storage/redis/dead-letters.ts";
 import { readConfig } from "./config.ts";
+import { withStream } from "./stream.ts";
 
 export function addDead(program: Command): void {
   const command = program.command("dead").description("batches of clicks that could not be stored");
@@ -13,7 +12,7 @@ export function addDead(program: Command): void {
     .description("list them, with the reason")
     .option("--json", "as JSON")
     .action(async (options: { json?: true }) => {
-      const letters = await withStream(listDeadLetters);
+      const letters = await withStream(readConfig(), listDeadLetters);
       if (options.json) console.log(JSON.stringify(letters, undefined, 2));
       else if (letters.length === 0) console.log("no batch was put aside");
       else for (const letter of letters) console.log(describe(letter));
@@ -27,7 +26,7 @@ export function addDead(program: Command): void {
       if (options.all === undefined && ids.length === 0) {
         throw new Error("name the batches, as `hop dead list` shows them, or write --all");
       }
-      const requeued = await withStream((client, partitions) =>
+      const requeued = await withStream(readConfig(), (client, partitions) =>
         requeue(client, partitions, ids, options.all),
       );
       console.log(`${requeued} ${requeued === 1 ? "batch is" : "batches are"} in the stream again`);
@@ -49,20 +48,6 @@ async function requeue(
   }
   return requeued;
 }
-
-async function withStream<T>(work: (client: RedisClient, partitions: number) => Promise<T>): Promise<T> {
-  const place = streamPlace(readConfig());
-  const log = createLog({ level: "error", pretty: process.stderr.isTTY });
-  const client = await waitForRedis(place, COMMAND_WAIT_MS, log);
-  try {
-    return await work(client, place.partitions);
-  } finally {
-    client.disconnect();
-  }
-}
-
-/** Somebody waits in front of the screen. */
-const COMMAND_WAIT_MS = 5_000;
 
 function describe({ id, atMs, reason, deliveries, producer, seq, clicks }: DeadLetter): string {
   const at = new Date(atMs).toISOString();

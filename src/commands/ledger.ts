@@ -1,10 +1,12 @@
 // hop ledger: does every click add up? Exit 0 balanced, 1 a loss or duplicate is proven, 2 it could not be decided.
 import type { Command } from "commander";
-import { judgeLedger, type LedgerReport, type Verdict } from "../clicks/ledger.ts";
+import { judgeLedger, type LedgerReport, type Transit, type Verdict } from "../clicks/ledger.ts";
 import { ConfigError } from "../config.ts";
 import { PostgresClickReader } from "../storage/postgres/click-reader.ts";
 import { migrate } from "../storage/postgres/migrate.ts";
-import { withStorage } from "./config.ts";
+import { batchesInTransit } from "../storage/redis/stream-facts.ts";
+import { readConfig, withStorage } from "./config.ts";
+import { withStream } from "./stream.ts";
 
 const EXIT_CODES: Record<Verdict, number> = { balanced: 0, unbalanced: 1, undecided: 2 };
 
@@ -28,7 +30,13 @@ async function decide(): Promise<LedgerReport | undefined> {
   try {
     return await withStorage(async ({ sql }) => {
       await migrate(sql);
-      return judgeLedger(await new PostgresClickReader(sql).ledgerFacts());
+      const reader = new PostgresClickReader(sql);
+      const judge = async (transit?: Transit) => judgeLedger(await reader.ledgerFacts(), transit);
+      const config = readConfig();
+      if (config.redisUrl === undefined) return judge();
+      return withStream(config, (client, partitions) =>
+        judgeTwice(async () => judge(await batchesInTransit(client, partitions, TRANSIT_MAX))),
+      );
     });
   } catch (error) {
     if (error instanceof ConfigError) throw error;
@@ -40,6 +48,15 @@ async function decide(): Promise<LedgerReport | undefined> {
   }
 }
 
+/** Batches of each partition that are looked at. */
+const TRANSIT_MAX = 20_000;
+
+/** A batch that was appended between the two readings looks lost the first time, and not the second. */
+async function judgeTwice(judge: () => Promise<LedgerReport>): Promise<LedgerReport> {
+  const report = await judge();
+  return report.verdict === "unbalanced" ? judge() : report;
+}
+
 function table(report: LedgerReport): string {
   return [
     `The click ledger is ${report.verdict.toUpperCase()}.`,
@@ -48,6 +65,8 @@ function table(report: LedgerReport): string {
     row("clicks stored", report.storedClicks),
     row("… of these on their way to the totals", report.queuedClicks),
     row("clicks of dropped partitions", report.retiredClicks),
+    row("clicks waiting in the stream", report.waitingClicks),
+    row("clicks that were put aside", report.deadClicks),
     row("clicks in hourly totals", report.totalledClicks),
     row("clicks in daily dimensions", report.sortedClicks),
     row("… on their way to the dimensions", report.unsortedClicks),

@@ -129,6 +129,22 @@ describe("hop serve and hop work", () => {
     expect(ledger.code).toBe(0);
   });
 
+  test("hop ledger accounts for what waits, and proves the loss of what is taken away", async () => {
+    for (let count = 0; count < 4; count++) await follow();
+    const before = await runHop(["ledger", "--json"], env);
+    expect(before.code).toBe(0);
+    expect(JSON.parse(before.output)).toMatchObject({ verdict: "balanced", waitingClicks: followed });
+    const entries = await redis.client.xrange(KEY, "-", "+");
+    // More than one when it was sent twice, as while the server was not connected yet.
+    const third = entries.filter(([, fields]) => fields[fields.indexOf("s") + 1] === "3");
+    await redis.client.xdel(KEY, ...third.map(([id]) => id));
+    await work();
+    await waitFor("the rest to be stored", async () => (await waiting()) === 0);
+    const after = await runHop(["ledger"], env);
+    expect(after.code).toBe(1);
+    expect(after.output).toContain("lacks 1 of 5 batches (numbers 3)");
+  });
+
   test("hop dead lists what cannot be stored and puts it back", async () => {
     await redis.client.xadd(KEY, "*", "b", "nonsense");
     expect((await runHop(["dead", "list"], env)).output).toBe("no batch was put aside\n");

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { AppError } from "../../src/lib/errors.ts";
 import { listDeadLetters, requeueDeadLetter } from "../../src/storage/redis/dead-letters.ts";
 import { deadKey, streamKey } from "../../src/storage/redis/stream-entries.ts";
-import { streamFacts, waitingBatches } from "../../src/storage/redis/stream-facts.ts";
+import { streamFacts, batchesInTransit } from "../../src/storage/redis/stream-facts.ts";
 import { LedgerStore } from "../helpers/ledger-store.ts";
 import { TestRedis } from "../helpers/redis.ts";
 import { BatchMaker, StreamStage } from "../helpers/stream-stage.ts";
@@ -46,7 +46,7 @@ describe("the care of the stream", () => {
       reason: "value too long",
       deliveries: 3,
     });
-    expect((await waitingBatches(stage.client, 1, 100)).batches).toEqual([
+    expect((await batchesInTransit(stage.client, 1, 100)).batches).toEqual([
       { producer: maker.producer.id, seq: 7, clicks: 3, state: "dead" },
     ]);
   });
@@ -116,12 +116,12 @@ describe("the care of the stream", () => {
     const [facts] = await streamFacts(stage.client, 1);
     expect(facts).toMatchObject({ partition: 0, entries: 6, dead: 0, consumers: [] });
     expect(facts?.bytes).toBeGreaterThan(1_000);
-    const { batches, complete } = await waitingBatches(stage.client, 1, 100);
+    const { batches, complete } = await batchesInTransit(stage.client, 1, 100);
     expect(complete).toBe(true);
     expect(batches.map(({ seq, clicks, state }) => [seq, clicks, state])).toEqual(
       [1, 2, 3, 4, 5, 6].map((seq) => [seq, 50, "waiting"]),
     );
-    expect(await waitingBatches(stage.client, 1, 5)).toMatchObject({ complete: false });
+    expect(await batchesInTransit(stage.client, 1, 5)).toMatchObject({ complete: false });
   });
 
   test("at batches of 32 clicks Redis keeps less than 120 bytes a click", async () => {

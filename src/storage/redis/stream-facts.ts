@@ -1,7 +1,7 @@
 // How full the stream is: its length, size and age, who has what, and which batches are in it.
-import type { RedisClient } from "./client.ts";
-import { repliesOf } from "./client.ts";
-import { deadKey, type EntryLabel, GROUP, labelOf, streamKey } from "./stream-entries.ts";
+import type { Transit, TransitBatch } from "../../clicks/ledger.ts";
+import { type RedisClient, repliesOf } from "./client.ts";
+import { deadKey, GROUP, labelOf, streamKey } from "./stream-entries.ts";
 
 /** What can be asked every second. */
 export interface PartitionSize {
@@ -70,27 +70,16 @@ async function consumersOf(client: RedisClient, partition: number): Promise<Part
   }
 }
 
-/** A batch on its way to the store, as the ledger needs it. */
-export interface WaitingBatch extends EntryLabel {
-  readonly state: "waiting" | "dead";
-}
-
-export interface WaitingBatches {
-  readonly batches: readonly WaitingBatch[];
-  /** False when there are more than were asked for. */
-  readonly complete: boolean;
-}
-
 /** Payloads travel with the labels, so pages are small. */
 const PAGE = 100;
 
 /** What is in the stream and among the dead letters, at most `limit` of each partition and kind. */
-export async function waitingBatches(
+export async function batchesInTransit(
   client: RedisClient,
   partitions: number,
   limit: number,
-): Promise<WaitingBatches> {
-  const batches: WaitingBatch[] = [];
+): Promise<Transit> {
+  const batches: TransitBatch[] = [];
   let complete = true;
   for (let partition = 0; partition < partitions; partition++) {
     for (const [key, state] of [
