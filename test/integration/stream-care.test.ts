@@ -4,6 +4,7 @@ import { AppError } from "../../src/lib/errors.ts";
 import { listDeadLetters, requeueDeadLetter } from "../../src/storage/redis/dead-letters.ts";
 import { deadKey, streamKey } from "../../src/storage/redis/stream-entries.ts";
 import { streamFacts, batchesInTransit } from "../../src/storage/redis/stream-facts.ts";
+import { runHop } from "../helpers/hop-process.ts";
 import { LedgerStore } from "../helpers/ledger-store.ts";
 import { TestRedis } from "../helpers/redis.ts";
 import { BatchMaker, StreamStage } from "../helpers/stream-stage.ts";
@@ -122,6 +123,26 @@ describe("the care of the stream", () => {
       [1, 2, 3, 4, 5, 6].map((seq) => [seq, 50, "waiting"]),
     );
     expect(await batchesInTransit(stage.client, 1, 5)).toMatchObject({ complete: false });
+  });
+
+  test("a user, a password and a database of the URL are used, and a wrong password is said at once", async () => {
+    await redis.client.call("ACL", "SETUSER", "hop", "on", ">s3cret@", "~*", "+@all");
+    try {
+      const own = new StreamStage(redis.url.replace("redis://", "redis://hop:s3cret%40@") + "/3");
+      await own.ready();
+      await own.append(maker.many(2));
+      await own.clear();
+      expect(await redis.client.xlen(KEY)).toBe(0);
+      await redis.client.select(3);
+      expect(await redis.client.xlen(KEY)).toBe(2);
+    } finally {
+      await redis.client.select(0);
+    }
+    const wrong = { HOP_REDIS_URL: redis.url.replace("redis://", "redis://hop:wrong@") };
+    const { code, output } = await runHop(["dead", "list"], wrong);
+    expect(code).toBe(1);
+    expect(output).toMatch(/^hop: HOP_REDIS_URL: Redis refuses \(.*WRONGPASS.*\); correct the URL\n$/);
+    expect(output).not.toContain("hop:wrong");
   });
 
   test("at batches of 32 clicks Redis keeps less than 120 bytes a click", async () => {

@@ -150,18 +150,20 @@ describe("one Redis", () => {
       await waitFor("the replica", async () => /state=online/.test(await redis.client.info("replication")));
       const sender = await stage.connectedSender({ waitReplicas: 1, waitMs: 300 });
       const maker = new BatchMaker();
-      await sender.storeBatches([maker.next()]);
+      const confirms = () =>
+        waitFor("the replica to confirm", () =>
+          sender.storeBatches([maker.next()]).then(
+            () => true,
+            () => false,
+          ),
+        );
+      await confirms();
       replica.pause();
       expect(await errorOf(sender.storeBatches([maker.next()]))).toMatchObject({
         code: "TEMPORARILY_UNAVAILABLE",
       });
       replica.resume();
-      await waitFor("the replica to confirm", () =>
-        sender.storeBatches([maker.next()]).then(
-          () => true,
-          () => false,
-        ),
-      );
+      await confirms();
     } finally {
       await replica.stop();
     }
