@@ -145,9 +145,10 @@ export class InlineRecorder implements ClickRecorder {
 
 /**
  * With HOP_CLICKS_ACK=async nobody waits for a batch, and the queue is lost with the process anyway: a short pause makes
- * batches large. (Measured with one link at 64 connections: Postgres spends 8.5 µs on a click without it, 6.2 µs with it.)
+ * batches large. (Measured in turns over 100k links at 64 connections: 62.6k/s with 10 ms, 65.7k/s with 30 ms, where Postgres
+ * spends 4.5 and 3.3 µs on a click.)
  */
-const ASYNC_PAUSE_MS = 10;
+const ASYNC_PAUSE_MS = 30;
 
 const ANSWER_NOW = Promise.resolve();
 
