@@ -85,7 +85,9 @@ describe("the batch recorder", () => {
     const inFlight = recorder.append(stage.click());
     await stage.attempted(1);
     const waiting = stage.clicks(3).map((click) => recorder.append(click));
-    expect(await errorOf(Promise.resolve(recorder.append(stage.click())))).toMatchObject({ code: "TEMPORARILY_UNAVAILABLE" });
+    expect(await errorOf(Promise.resolve(recorder.append(stage.click())))).toMatchObject({
+      code: "TEMPORARILY_UNAVAILABLE",
+    });
     stage.store.release();
     await Promise.all([inFlight, ...waiting]);
     expect(stage.storedLinks).toEqual([1, 2, 3, 4]);
@@ -174,7 +176,9 @@ describe("closing the batch recorder", () => {
     const recorder = stage.batch();
     await recorder.append(stage.click());
     await recorder.close(1_000);
-    expect(await errorOf(Promise.resolve(recorder.append(stage.click())))).toMatchObject({ code: "TEMPORARILY_UNAVAILABLE" });
+    expect(await errorOf(Promise.resolve(recorder.append(stage.click())))).toMatchObject({
+      code: "TEMPORARILY_UNAVAILABLE",
+    });
     expect(stage.storedLinks).toEqual([1]);
   });
 });
