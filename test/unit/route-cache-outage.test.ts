@@ -87,14 +87,6 @@ describe("when the store cannot be asked", () => {
 });
 
 describe("when a lookup hangs", () => {
-  /** A cache with expired entries, whose lookups nobody answers. */
-  async function withExpired(...codes: string[]) {
-    const cache = stage.open({ staleAfterMs: STALE_AFTER_MS });
-    for (const code of codes.length > 0 ? codes : ["a"]) await stage.fill(cache, code, aRoute("one"));
-    cache.expireAll();
-    return cache;
-  }
-
   test("an expired route is served after the bound, and from then on at once", async () => {
     const cache = await withExpired();
     const startedAtMs = performance.now();
@@ -151,6 +143,14 @@ describe("when a lookup hangs", () => {
     expect((await errorOf(finding)).message).toBe("a bug");
   });
 });
+
+/** A cache with expired entries, whose lookups nobody answers. */
+async function withExpired(...codes: string[]) {
+  const cache = stage.open({ staleAfterMs: STALE_AFTER_MS });
+  for (const code of codes.length > 0 ? codes : ["a"]) await stage.fill(cache, code, aRoute("one"));
+  cache.expireAll();
+  return cache;
+}
 
 async function turns(count: number): Promise<undefined> {
   for (let turn = 0; turn < count; turn++) await Promise.resolve();
