@@ -34,8 +34,9 @@ async function decide(): Promise<LedgerReport | undefined> {
     return await withStorage(async ({ sql }) => {
       await migrate(sql);
       const reader = new PostgresClickReader(sql);
-      return withWays(readConfig(), (ways) =>
-        judgeTwice(async () => {
+      const config = readConfig();
+      return withWays(config, (ways) =>
+        judgeTwice(config.redisUrl === undefined ? 0 : 2 * config.streamCheckMs, async () => {
           const parts: Transit[] = [];
           for (const way of ways) parts.push(await way());
           const transit = joinTransits(parts);
@@ -69,10 +70,15 @@ async function withWays<T>(config: Config, work: (ways: readonly Way[]) => Promi
   );
 }
 
-/** A batch that was appended between the two readings looks lost the first time, and not the second. */
-async function judgeTwice(judge: () => Promise<LedgerReport>): Promise<LedgerReport> {
+/**
+ * A batch that was appended between the two readings looks lost the first time, and not the second. And what a Redis that was
+ * restarted lacks is sent again by whoever had it confirmed, after its next check.
+ */
+async function judgeTwice(pauseMs: number, judge: () => Promise<LedgerReport>): Promise<LedgerReport> {
   const report = await judge();
-  return report.verdict === "unbalanced" ? judge() : report;
+  if (report.verdict !== "unbalanced") return report;
+  await Bun.sleep(pauseMs);
+  return judge();
 }
 
 function table(report: LedgerReport): string {
