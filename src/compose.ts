@@ -206,6 +206,7 @@ async function startResolver(
     maxBytes: config.cacheBytes,
     unknownTtlMs: config.unknownTtlMs,
     maxUnknown: config.unknownEntries,
+    staleAfterMs: config.staleAfterMs,
     retryAfterFailureMs: 500,
     onResult: (result) => instruments.cacheRequests.add(result),
   });

@@ -2,9 +2,12 @@
 
 import { BOUNDS } from "./bounds.ts";
 import * as kinds from "./kinds.ts";
+import { OUTAGE_BOUNDS } from "./outage-bounds.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
 
-type Bounds = { readonly [Name in keyof typeof BOUNDS | keyof typeof STREAM_BOUNDS]: number };
+type Bounds = {
+  readonly [Name in keyof typeof BOUNDS | keyof typeof OUTAGE_BOUNDS | keyof typeof STREAM_BOUNDS]: number;
+};
 
 /** What hop runs with. Each field is a variable of VARIABLES: `codeLength` is HOP_CODE_LENGTH. */
 export interface Config extends Bounds {
@@ -240,6 +243,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     doc: "the least severe log line that is written",
   },
   ...BOUNDS,
+  ...OUTAGE_BOUNDS,
   ...STREAM_BOUNDS,
 };
 

@@ -146,6 +146,15 @@ describe("problems", () => {
     expect(problemsOf(() => load({ HOP_CLICKS_WAIT_MS: "80", HOP_CLICKS_TIMEOUT_MS: "80" }))).toEqual([]);
   });
 
+  test("replicas have less time than the command that waits for them", () => {
+    const waits = { HOP_STREAM_WAIT_REPLICAS: "1", HOP_STREAM_WAIT_MS: "300" };
+    expect(problemsOf(() => load({ ...waits, HOP_REDIS_TIMEOUT_MS: "300" }))).toEqual([
+      "HOP_STREAM_WAIT_MS: 300 is not less than HOP_REDIS_TIMEOUT_MS (300); write less, or no batch is ever confirmed while a replica is away",
+    ]);
+    expect(problemsOf(() => load({ ...waits, HOP_REDIS_TIMEOUT_MS: "301" }))).toEqual([]);
+    expect(problemsOf(() => load({ HOP_STREAM_WAIT_MS: "300", HOP_REDIS_TIMEOUT_MS: "1" }))).toEqual([]);
+  });
+
   test("what this version can't do yet is refused, and nothing else is", () => {
     const env = {
       HOP_CACHE: "tiered",
