@@ -4,13 +4,14 @@ import { ClockMap } from "../lib/clock-map.ts";
 import { DeadlineError, withDeadline } from "../lib/deadline.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Route } from "./link.ts";
-import type { RouteSource } from "./resolve.ts";
+import type { Finding, FindingSource, RouteSource } from "./resolve.ts";
 
 /** What a lookup in the cache found; the label of hop_cache_requests_total. */
-export type CacheResult = "hit" | "negative_hit" | "miss" | "stale";
+export const CACHE_RESULTS = ["hit", "negative_hit", "miss", "stale"] as const;
+export type CacheResult = (typeof CACHE_RESULTS)[number];
 
 export interface RouteCacheOptions {
-  readonly source: RouteSource;
+  readonly source: FindingSource;
   readonly clock: Clock;
   /** Uniform in [0, 1): spreads expiry, so that entries made together do not end together. */
   readonly random: () => number;
@@ -34,7 +35,7 @@ interface Entry {
 }
 
 interface Flight {
-  readonly route: Promise<Route | undefined>;
+  readonly found: Promise<Finding>;
   /** The link changed while the lookup ran: its answer may be old and is not kept. */
   outdated: boolean;
 }
@@ -95,9 +96,10 @@ export class RouteCache implements RouteSource {
     return this.#ask(code, entry !== undefined);
   }
 
-  /** The link of this code changed: nothing older than this moment will be kept. */
-  invalidate(code: string): void {
-    this.#known.delete(code);
+  /** The link of this code changed, to this version where it is known: nothing older will be kept. */
+  invalidate(code: string, version = Number.POSITIVE_INFINITY): void {
+    const entry = this.#known.get(code);
+    if (entry !== undefined && entry.route.version < version) this.#known.delete(code);
     this.#unknown.delete(code);
     const flight = this.#flights.get(code);
     if (flight === undefined) return;
@@ -124,10 +126,10 @@ export class RouteCache implements RouteSource {
 
   /** Waits for a lookup; when it fails or takes too long, an entry that is still there is served instead. */
   async #ask(code: string, hasEntry: boolean): Promise<Route | undefined> {
-    const { route: looking } = this.#flights.get(code) ?? this.#startFlight(code);
+    const { found: looking } = this.#flights.get(code) ?? this.#startFlight(code);
     try {
       const { staleAfterMs } = this.#options;
-      const route = await (hasEntry ? withDeadline(looking, staleAfterMs, "looking up a link") : looking);
+      const { route } = await (hasEntry ? withDeadline(looking, staleAfterMs, "looking up a link") : looking);
       this.#options.onResult("miss");
       return route;
     } catch (error) {
@@ -136,7 +138,7 @@ export class RouteCache implements RouteSource {
       // Asked again, because an invalidation may have removed the entry meanwhile.
       const kept = this.#known.get(code);
       if (kept !== undefined) return this.#serveStale(kept);
-      const route = await looking;
+      const { route } = await looking;
       this.#options.onResult("miss");
       return route;
     }
@@ -154,10 +156,11 @@ export class RouteCache implements RouteSource {
   }
 
   #startFlight(code: string): Flight {
-    const flight: Flight = { route: this.#options.source.find(code), outdated: false };
+    const atLeastVersion = this.#known.get(code)?.route.version ?? 0;
+    const flight: Flight = { found: this.#options.source.find(code, atLeastVersion), outdated: false };
     this.#flights.set(code, flight);
-    flight.route.then(
-      (route) => this.#land(code, flight, route),
+    flight.found.then(
+      (found) => this.#land(code, flight, found),
       (error: unknown) => {
         this.#forget(code, flight);
         if (isUnavailable(error)) this.#sourceIsAway();
@@ -168,18 +171,18 @@ export class RouteCache implements RouteSource {
     return flight;
   }
 
-  #land(code: string, flight: Flight, route: Route | undefined): void {
+  #land(code: string, flight: Flight, { route, ageMs }: Finding): void {
     this.#forget(code, flight);
     this.#away = false;
     if (flight.outdated) return;
     const { clock, random, ttlMs, unknownTtlMs } = this.#options;
     if (route === undefined) {
       this.#known.delete(code);
-      this.#unknown.set(code, clock() + unknownTtlMs, 1);
+      this.#unknown.set(code, clock() + unknownTtlMs - ageMs, 1);
       return;
     }
-    // Jitter only shortens: the bound of the promise is ttlMs.
-    const freshUntilMs = clock() + ttlMs * (1 - random() * 0.1);
+    // Jitter only shortens: the bound of the promise is ttlMs, and what a copy in Redis has used of it is gone.
+    const freshUntilMs = clock() + ttlMs * (1 - random() * 0.1) - ageMs;
     const bytes = 2 * (code.length + route.target.length) + ENTRY_OVERHEAD_BYTES;
     this.#known.set(code, { route, freshUntilMs, epoch: this.#epoch }, bytes);
   }

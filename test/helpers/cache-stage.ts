@@ -1,6 +1,7 @@
 // A cache of routes whose lookups the test answers by hand.
 import { manualClock } from "../../src/lib/clock.ts";
 import type { Route } from "../../src/links/link.ts";
+import { fresh } from "../../src/links/resolve.ts";
 import { type CacheResult, RouteCache, type RouteCacheOptions } from "../../src/links/route-cache.ts";
 
 export const TTL_MS = 60_000;
@@ -8,8 +9,8 @@ export const UNKNOWN_TTL_MS = 2_000;
 export const RETRY_MS = 500;
 const HOUR_MS = 3_600_000;
 
-export function aRoute(target: string, linkId = 1): Route {
-  return { linkId, target, status: 302, expiresAtMs: Number.POSITIVE_INFINITY, deleted: false };
+export function aRoute(target: string, linkId = 1, version = 1): Route {
+  return { linkId, version, target, status: 302, expiresAtMs: Number.POSITIVE_INFINITY, deleted: false };
 }
 
 export class CacheStage {
@@ -20,13 +21,13 @@ export class CacheStage {
 
   open(options: Partial<RouteCacheOptions> = {}): RouteCache {
     return new RouteCache({
-      source: {
+      source: fresh({
         find: (code) => {
           const lookup = { code, ...Promise.withResolvers<Route | undefined>() };
           this.lookups.push(lookup);
           return lookup.promise;
         },
-      },
+      }),
       clock: this.clock,
       random: () => 0,
       ttlMs: TTL_MS,
