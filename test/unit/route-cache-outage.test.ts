@@ -31,7 +31,7 @@ describe("when the store cannot be asked", () => {
     expect((await cache.find("a"))?.target).toBe("one");
     expect(stage.lookups).toHaveLength(3);
     stage.lookups[2]?.resolve(aRoute("two"));
-    await stage.lookups[2]?.promise;
+    await turns(5);
     expect(cache.peek("a")?.target).toBe("two");
     expect(stage.results).toEqual(["miss", "stale", "stale", "stale", "stale", "hit"]);
   });
@@ -106,7 +106,7 @@ describe("when a lookup hangs", () => {
     await cache.find("a");
     const hanging = stage.lookups.find(({ code }, index) => code === "a" && index > 0);
     hanging?.resolve(aRoute("two"));
-    await hanging?.promise;
+    await turns(5);
     expect(cache.peek("a")?.target).toBe("two");
     await stage.fill(cache, "b", aRoute("b2", 2));
     expect(cache.peek("b")?.target).toBe("b2");
