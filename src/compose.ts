@@ -64,7 +64,12 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   const salts = await startMaintenance(config, storage, log, started);
   const store =
     config.clicks === "stream"
-      ? openClickStream(config, createStreamInstruments(instruments.registry), log, started)
+      ? openClickStream(
+          config,
+          createStreamInstruments(instruments.registry, config.streamMaxBytes),
+          log,
+          started,
+        )
       : new PostgresClickStore(storage.hotSql);
   const recorder = await openRecorder({ config, store, instruments, log }, (producer) =>
     new PostgresClickStore(storage.sql).openProducer(producer),
