@@ -23,6 +23,7 @@ import { CodeGenerator } from "./links/code.ts";
 import { LinkManager } from "./links/manage.ts";
 import { batchedLookup, directLookup, type Resolver } from "./links/resolve.ts";
 import { RouteCache } from "./links/route-cache.ts";
+import { type Lookups, openLookups } from "./open-lookups.ts";
 import { openRecorder } from "./open-recorder.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
@@ -196,19 +197,16 @@ async function startResolver(
     maxBatch: config.batchMax,
     maxQueued: config.lookupQueueMax,
   };
-  if (config.cache === "off") return { resolver: directLookup(store, bounds), invalidate: () => undefined };
-  const cache = new RouteCache({
-    source: batchedLookup(store, bounds),
-    clock: systemClock,
-    random: Math.random,
-    ttlMs: config.cacheTtlMs,
-    maxEntries: config.cacheEntries,
-    maxBytes: config.cacheBytes,
-    unknownTtlMs: config.unknownTtlMs,
-    maxUnknown: config.unknownEntries,
-    retryAfterFailureMs: 500,
-    onResult: (result) => instruments.cacheRequests.add(result),
-  });
+  const lookups = openLookups({ config, storage, instruments, log }, bounds, started, (within) =>
+    config.cache === "off" ? directLookup(store, within) : batchedLookup(store, within),
+  );
+  const cache = config.cache === "off" ? undefined : openCache(config, lookups, instruments);
+  const resolver = cache ?? { peek: () => undefined, find: (code: string) => lookups.source.find(code) };
+  const invalidate = (code: string) => {
+    lookups.changed(code);
+    cache?.invalidate(code);
+  };
+  if (cache === undefined && !lookups.replicated) return { resolver, invalidate };
   const listener = new LinkListener({
     database: {
       address: storage.address,
@@ -216,16 +214,37 @@ async function startResolver(
       applicationName: "hop listener",
     },
     onChange: (code, sentAtMs) => {
-      cache.invalidate(code);
+      invalidate(code);
       instruments.invalidationSeconds.observe(Math.max(0, systemClock() - sentAtMs) / 1_000);
     },
-    onGap: () => cache.expireAll(),
-    onListening: (listening) => instruments.listening.set(listening ? 1 : 0),
+    onGap: () => {
+      lookups.gap();
+      cache?.expireAll();
+    },
+    onListening: (listening) => {
+      lookups.hears(listening);
+      instruments.listening.set(listening ? 1 : 0);
+    },
     log,
   });
   started.defer(() => listener.close());
   await listener.listening;
-  return { resolver: cache, invalidate: (code) => cache.invalidate(code) };
+  return { resolver, invalidate };
+}
+
+function openCache(config: Config, lookups: Lookups, instruments: Instruments): RouteCache {
+  return new RouteCache({
+    source: lookups.source,
+    clock: systemClock,
+    random: Math.random,
+    ttlMs: lookups.cacheTtlMs,
+    maxEntries: config.cacheEntries,
+    maxBytes: config.cacheBytes,
+    unknownTtlMs: config.unknownTtlMs,
+    maxUnknown: config.unknownEntries,
+    retryAfterFailureMs: 500,
+    onResult: (result) => instruments.cacheRequests.add(result),
+  });
 }
 
 function createLinkManager(

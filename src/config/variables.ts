@@ -2,9 +2,12 @@
 
 import { BOUNDS } from "./bounds.ts";
 import * as kinds from "./kinds.ts";
+import { REPLICA_BOUNDS, REPLICA_VARIABLES } from "./replica-variables.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
 
-type Bounds = { readonly [Name in keyof typeof BOUNDS | keyof typeof STREAM_BOUNDS]: number };
+type Bounds = {
+  readonly [Name in keyof typeof BOUNDS | keyof typeof STREAM_BOUNDS | keyof typeof REPLICA_BOUNDS]: number;
+};
 
 /** What hop runs with. Each field is a variable of VARIABLES: `codeLength` is HOP_CODE_LENGTH. */
 export interface Config extends Bounds {
@@ -25,6 +28,8 @@ export interface Config extends Bounds {
   readonly dataDir: string;
   /** Undefined is the embedded Postgres. */
   readonly databaseUrl: string | undefined;
+  /** Undefined: every lookup goes to the primary. */
+  readonly databaseReadUrl: string | undefined;
   /** The most connections one process opens. */
   readonly databaseConnections: number;
   /** Several nodes, with commas between them, are a cluster. */
@@ -239,8 +244,10 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     default: "info",
     doc: "the least severe log line that is written",
   },
+  ...REPLICA_VARIABLES,
   ...BOUNDS,
   ...STREAM_BOUNDS,
+  ...REPLICA_BOUNDS,
 };
 
 /** In the order of the table. */
