@@ -216,6 +216,24 @@ function findConflicts(config: Draft, labels: Labels, withRedis: boolean): strin
       `${labels.streamWaitMs}: ${streamWaitMs} is not less than ${labels.redisTimeoutMs} (${redisTimeoutMs}); write less, or no batch is ever confirmed while a replica is away`,
     );
   }
+  conflicts.push(...findReplicaConflicts(config, labels));
+  return conflicts;
+}
+
+function findReplicaConflicts(config: Draft, labels: Labels): string[] {
+  const { databaseUrl, databaseReadUrl, cache, cacheTtlMs = Infinity, replicaLagMaxMs = 0 } = config;
+  if (databaseReadUrl === undefined) return [];
+  const conflicts: string[] = [];
+  if ("databaseUrl" in config && databaseUrl === undefined) {
+    conflicts.push(
+      `${labels.databaseReadUrl}: the embedded Postgres has no replica; set HOP_DATABASE_URL to its primary`,
+    );
+  }
+  if (cache !== "off" && cacheTtlMs <= replicaLagMaxMs) {
+    conflicts.push(
+      `${labels.replicaLagMaxMs}: ${replicaLagMaxMs} is not less than ${labels.cacheTtlMs} (${cacheTtlMs}); write less than that`,
+    );
+  }
   return conflicts;
 }
 

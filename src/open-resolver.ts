@@ -11,12 +11,12 @@ import {
   type FindingSource,
   fresh,
   type Resolver,
-  type RouteSource,
   uncached,
 } from "./links/resolve.ts";
 import { type CacheResult, RouteCache } from "./links/route-cache.ts";
 import { SharedRouteCache } from "./links/shared-cache.ts";
 import { Trust } from "./links/trust.ts";
+import { type Lookups, openLookups } from "./open-lookups.ts";
 import { complain, redisAddress } from "./open-stream.ts";
 import type { Storage } from "./open-storage.ts";
 import { PostgresLinkStore } from "./storage/postgres/links.ts";
@@ -56,27 +56,36 @@ export async function openResolver(
     maxBatch: config.batchMax,
     maxQueued: config.lookupQueueMax,
   };
-  if (config.cache === "off") return { resolver: directLookup(store, bounds), invalidate: () => undefined };
-  const lookups = batchedLookup(store, bounds);
-  const shared = config.cache === "memory" ? undefined : await openSharedCache(parts, lookups, started);
-  const source = shared ?? fresh(lookups);
-  const memory = config.cache === "redis" ? undefined : createMemoryCache(parts, source);
-  await listen(parts, shared, memory, started);
+  const { cache } = config;
+  const lookups = openLookups(parts, bounds, started, (within) =>
+    cache === "off" ? directLookup(store, within) : batchedLookup(store, within),
+  );
+  const tiered = cache === "redis" || cache === "tiered";
+  const shared = tiered ? await openSharedCache(parts, lookups, started) : undefined;
+  const source = shared ?? fresh(lookups.source);
+  const memory =
+    cache === "memory" || cache === "tiered" ? createMemoryCache(parts, source, lookups) : undefined;
+  if (cache !== "off" || lookups.replicated) await listen(parts, { lookups, shared, memory }, started);
   return {
     resolver: memory ?? uncached(source),
     invalidate: (code) => {
+      lookups.changed(code);
       shared?.changed(code);
       memory?.invalidate(code);
     },
   };
 }
 
-function createMemoryCache({ config, instruments }: ResolverParts, source: FindingSource): RouteCache {
+function createMemoryCache(
+  { config, instruments }: ResolverParts,
+  source: FindingSource,
+  { cacheTtlMs }: Lookups,
+): RouteCache {
   return new RouteCache({
     source,
     clock: systemClock,
     random: Math.random,
-    ttlMs: config.cacheTtlMs,
+    ttlMs: cacheTtlMs,
     maxEntries: config.cacheEntries,
     maxBytes: config.cacheBytes,
     unknownTtlMs: config.unknownTtlMs,
@@ -93,10 +102,10 @@ const now = () => performance.now();
 /** Waits no longer for Redis than for a connection: until it answers, Postgres is asked. */
 async function openSharedCache(
   { config, instruments, log }: ResolverParts,
-  source: RouteSource,
+  { source, cacheTtlMs: ttlMs }: Lookups,
   started: AsyncDisposableStack,
 ): Promise<SharedRouteCache> {
-  const { cacheTimeoutMs: timeoutMs, cacheTtlMs: ttlMs } = config;
+  const { cacheTimeoutMs: timeoutMs } = config;
   // Apart from the stream's: behind a large batch of clicks a lookup would wait.
   const client = openRedis(redisAddress(config), "hop cache", complain(log));
   started.defer(() => client.disconnect());
@@ -144,10 +153,16 @@ async function openSharedCache(
   return shared;
 }
 
+/** Who has to hear of changes. */
+interface Listeners {
+  readonly lookups: Lookups;
+  readonly shared: SharedRouteCache | undefined;
+  readonly memory: RouteCache | undefined;
+}
+
 async function listen(
   { config, storage, instruments, log }: ResolverParts,
-  shared: SharedRouteCache | undefined,
-  memory: RouteCache | undefined,
+  { lookups, shared, memory }: Listeners,
   started: AsyncDisposableStack,
 ): Promise<void> {
   let serving = false;
@@ -158,16 +173,21 @@ async function listen(
       applicationName: "hop listener",
     },
     onChange: (code, sentAtMs, version) => {
+      lookups.changed(code);
       shared?.changed(code, version);
       memory?.invalidate(code, version);
       instruments.invalidationSeconds.observe(Math.max(0, systemClock() - sentAtMs) / 1_000);
     },
     onGap: () => {
+      lookups.gap();
       // What others kept in Redis before this process served anything is as good as what they serve.
       if (serving) shared?.distrust();
       memory?.expireAll();
     },
-    onListening: (listening) => instruments.listening.set(listening ? 1 : 0),
+    onListening: (listening) => {
+      lookups.hears(listening);
+      instruments.listening.set(listening ? 1 : 0);
+    },
     log,
   });
   started.defer(() => listener.close());

@@ -4,17 +4,18 @@ import { BOUNDS } from "./bounds.ts";
 import { CACHE_BOUNDS } from "./cache-bounds.ts";
 import * as kinds from "./kinds.ts";
 import { OUTAGE_BOUNDS } from "./outage-bounds.ts";
+import { REPLICA_BOUNDS, REPLICA_VARIABLES } from "./replica-variables.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
 
-type Bounds = {
-  readonly [
-    Name in
-      | keyof typeof BOUNDS
-      | keyof typeof CACHE_BOUNDS
-      | keyof typeof OUTAGE_BOUNDS
-      | keyof typeof STREAM_BOUNDS
-  ]: number;
+const ALL_BOUNDS = {
+  ...BOUNDS,
+  ...OUTAGE_BOUNDS,
+  ...CACHE_BOUNDS,
+  ...STREAM_BOUNDS,
+  ...REPLICA_BOUNDS,
 };
+
+type Bounds = { readonly [Name in keyof typeof ALL_BOUNDS]: number };
 
 /** What hop runs with. Each field is a variable of VARIABLES: `codeLength` is HOP_CODE_LENGTH. */
 export interface Config extends Bounds {
@@ -35,6 +36,8 @@ export interface Config extends Bounds {
   readonly dataDir: string;
   /** Undefined is the embedded Postgres. */
   readonly databaseUrl: string | undefined;
+  /** Undefined: every lookup goes to the primary. */
+  readonly databaseReadUrl: string | undefined;
   /** The most connections one process opens. */
   readonly databaseConnections: number;
   /** Several nodes, with commas between them, are a cluster. */
@@ -250,10 +253,8 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     default: "info",
     doc: "the least severe log line that is written",
   },
-  ...BOUNDS,
-  ...OUTAGE_BOUNDS,
-  ...CACHE_BOUNDS,
-  ...STREAM_BOUNDS,
+  ...REPLICA_VARIABLES,
+  ...ALL_BOUNDS,
 };
 
 /** In the order of the table. */
