@@ -1,10 +1,13 @@
 // The table of every variable: name, kind, default and meaning. Loading, problems and docs all come from it.
 
 import { BOUNDS } from "./bounds.ts";
+import { FLEET_BOUNDS } from "./fleet-bounds.ts";
 import * as kinds from "./kinds.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
 
-type Bounds = { readonly [Name in keyof typeof BOUNDS | keyof typeof STREAM_BOUNDS]: number };
+type Bounds = {
+  readonly [Name in keyof typeof BOUNDS | keyof typeof STREAM_BOUNDS | keyof typeof FLEET_BOUNDS]: number;
+};
 
 /** What hop runs with. Each field is a variable of VARIABLES: `codeLength` is HOP_CODE_LENGTH. */
 export interface Config extends Bounds {
@@ -241,6 +244,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
   },
   ...BOUNDS,
   ...STREAM_BOUNDS,
+  ...FLEET_BOUNDS,
 };
 
 /** In the order of the table. */
@@ -256,6 +260,7 @@ export function keysOf<Table extends object>(table: Table): Extract<keyof Table,
 /** Named sets of settings, for `--preset`. What the environment or another flag sets wins over them. */
 export const PRESETS = {
   "v0.1": { workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" },
+  "v0.2": { workers: 4, databaseConnections: 1, clicks: "inline", cache: "off" },
 } as const satisfies Record<string, Partial<Config>>;
 
 /** A value that a variable will accept some day. */
@@ -270,9 +275,5 @@ export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
   cache: {
     refuses: (text) => text === "redis" || text === "tiered",
     problem: "redis and tiered aren't in this version of hop yet; write off or memory",
-  },
-  workers: {
-    refuses: (text) => text !== "1",
-    problem: "this version of hop runs one process; write 1 or remove it",
   },
 };

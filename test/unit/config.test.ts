@@ -149,14 +149,13 @@ describe("problems", () => {
   test("what this version can't do yet is refused, and nothing else is", () => {
     const env = {
       HOP_CACHE: "tiered",
-      HOP_WORKERS: "auto",
     };
     const problems = problemsOf(() => load(env));
     expect(problems).toHaveLength(Object.keys(NOT_YET).length);
     expect(problems).toContain(
       "HOP_CACHE: redis and tiered aren't in this version of hop yet; write off or memory",
     );
-    expect(problemsOf(() => load({ HOP_CLICKS: "inline", HOP_CACHE: "off", HOP_WORKERS: "1" }))).toEqual([]);
+    expect(problemsOf(() => load({ HOP_CLICKS: "inline", HOP_CACHE: "off", HOP_WORKERS: "8" }))).toEqual([]);
   });
 });
 
@@ -205,10 +204,16 @@ describe("flags and presets", () => {
   });
 
   test("a preset changes defaults and nothing else", () => {
-    const { workers, databaseConnections, clicks, cache } = PRESETS["v0.1"];
-    const preset = { workers, databaseConnections, clicks, cache };
-    expect(load({}, { flags: { preset: "v0.1" } })).toEqual({ ...load(), ...preset });
-    expect(preset).toEqual({ workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" });
+    const baseline = { workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" } as const;
+    expect(PRESETS["v0.1"]).toEqual(baseline);
+    expect(load({}, { flags: { preset: "v0.1" } })).toEqual({ ...load(), ...baseline });
+  });
+
+  test("v0.2 is v0.1 in several processes, and --workers says how many", () => {
+    const flags = { preset: "v0.2" };
+    expect(load({}, { flags })).toEqual({ ...load({}, { flags: { preset: "v0.1" } }), workers: 4 });
+    expect(load({}, { flags: { ...flags, workers: "auto" } })).toMatchObject({ workers: 8, cache: "off" });
+    expect(load({ HOP_WORKERS: "2" }, { flags })).toMatchObject({ workers: 2, clicks: "inline" });
   });
 
   test("what is set explicitly wins over the preset", () => {
@@ -219,7 +224,7 @@ describe("flags and presets", () => {
 
   test.each(["v9", "", "__proto__", "constructor"])("an unknown preset %j is refused", (preset) => {
     expect(problemsOf(() => load({}, { flags: { preset } }))).toEqual([
-      `--preset: ${JSON.stringify(preset)} is not a preset; write one of v0.1`,
+      `--preset: ${JSON.stringify(preset)} is not a preset; write one of v0.1, v0.2`,
     ]);
   });
 });
