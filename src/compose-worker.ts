@@ -63,7 +63,7 @@ export async function startWorker(config: Config, log: Log, version: string): Pr
       },
     },
   ]);
-  const admin = { host: config.adminHost, port: config.workAdminPort };
+  const admin = { host: config.adminHost, port: config.workAdminPort, portName: "HOP_WORK_ADMIN_PORT" };
   const adminUrl = startAdmin(admin, health, instruments, started);
   // A worker that comes back finds what it left under its name, which the port makes unique on its host.
   const part = adminUrl === undefined ? `${process.pid}-${Math.random().toString(36).slice(2)}` : admin.port;
