@@ -256,6 +256,7 @@ export function keysOf<Table extends object>(table: Table): Extract<keyof Table,
 /** Named sets of settings, for `--preset`. What the environment or another flag sets wins over them. */
 export const PRESETS = {
   "v0.1": { workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" },
+  "v0.3": { workers: 1, clicks: "stream", cache: "off" },
 } as const satisfies Record<string, Partial<Config>>;
 
 /** A value that a variable will accept some day. */

@@ -219,7 +219,7 @@ describe("flags and presets", () => {
 
   test.each(["v9", "", "__proto__", "constructor"])("an unknown preset %j is refused", (preset) => {
     expect(problemsOf(() => load({}, { flags: { preset } }))).toEqual([
-      `--preset: ${JSON.stringify(preset)} is not a preset; write one of v0.1`,
+      `--preset: ${JSON.stringify(preset)} is not a preset; write one of ${Object.keys(PRESETS).join(", ")}`,
     ]);
   });
 });
