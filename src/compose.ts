@@ -21,9 +21,8 @@ import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { CodeGenerator } from "./links/code.ts";
 import { LinkManager } from "./links/manage.ts";
-import { batchedLookup, directLookup, type Resolver } from "./links/resolve.ts";
-import { RouteCache } from "./links/route-cache.ts";
 import { openRecorder } from "./open-recorder.ts";
+import { openResolver } from "./open-resolver.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
@@ -31,7 +30,6 @@ import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
 import { PostgresKeyStore } from "./storage/postgres/keys.ts";
 import { PostgresLinkStore } from "./storage/postgres/links.ts";
-import { LinkListener } from "./storage/postgres/listener.ts";
 import { migrate } from "./storage/postgres/migrate.ts";
 import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
 import { PostgresRollup } from "./storage/postgres/rollup.ts";
@@ -77,7 +75,7 @@ export async function startServer(config: Config, log: Log, version: string): Pr
     new PostgresClickStore(storage.sql).openProducer(producer),
   );
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
-  const { resolver, invalidate } = await startResolver(config, storage, instruments, log, started);
+  const { resolver, invalidate } = await openResolver({ config, storage, instruments, log }, started);
 
   const health = new Health([
     {
@@ -186,51 +184,6 @@ async function startMaintenance(
   );
   started.defer(() => loop.stop());
   return salts;
-}
-
-async function startResolver(
-  config: Config,
-  storage: Storage,
-  instruments: Instruments,
-  log: Log,
-  started: AsyncDisposableStack,
-): Promise<{ resolver: Resolver; invalidate: (code: string) => void }> {
-  const store = new PostgresLinkStore(storage.hotSql);
-  const bounds = {
-    timeoutMs: config.lookupTimeoutMs,
-    maxBatch: config.batchMax,
-    maxQueued: config.lookupQueueMax,
-  };
-  if (config.cache === "off") return { resolver: directLookup(store, bounds), invalidate: () => undefined };
-  const cache = new RouteCache({
-    source: batchedLookup(store, bounds),
-    clock: systemClock,
-    random: Math.random,
-    ttlMs: config.cacheTtlMs,
-    maxEntries: config.cacheEntries,
-    maxBytes: config.cacheBytes,
-    unknownTtlMs: config.unknownTtlMs,
-    maxUnknown: config.unknownEntries,
-    retryAfterFailureMs: 500,
-    onResult: (result) => instruments.cacheRequests.add(result),
-  });
-  const listener = new LinkListener({
-    database: {
-      address: storage.address,
-      statementTimeoutMs: config.statementTimeoutMs,
-      applicationName: "hop listener",
-    },
-    onChange: (code, sentAtMs) => {
-      cache.invalidate(code);
-      instruments.invalidationSeconds.observe(Math.max(0, systemClock() - sentAtMs) / 1_000);
-    },
-    onGap: () => cache.expireAll(),
-    onListening: (listening) => instruments.listening.set(listening ? 1 : 0),
-    log,
-  });
-  started.defer(() => listener.close());
-  await listener.listening;
-  return { resolver: cache, invalidate: (code) => cache.invalidate(code) };
 }
 
 function createLinkManager(

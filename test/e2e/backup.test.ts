@@ -6,7 +6,7 @@ import { run } from "../../src/storage/embedded/bounded.ts";
 import { streamKey } from "../../src/storage/redis/stream-entries.ts";
 import { readLedger } from "../helpers/click-audit.ts";
 import { Random } from "../helpers/fault-test.ts";
-import { openFleet, temporaryDirectory, type Fleet } from "../helpers/fleet.ts";
+import { openFleet, temporaryDirectory, type Fleet } from "../helpers/operator-stack.ts";
 import { type HopProcess, startHop } from "../helpers/hop-process.ts";
 import { findRedisServer } from "../helpers/redis-binary.ts";
 import { RedirectLoad } from "../helpers/redirect-load.ts";

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { fileURLToPath } from "node:url";
 import { ROWS } from "../../deploy/grafana/panels.ts";
 import { run } from "../../src/storage/embedded/bounded.ts";
-import { openFleet } from "../helpers/fleet.ts";
+import { openFleet } from "../helpers/operator-stack.ts";
 import { startPrometheus } from "../helpers/prometheus.ts";
 import { withoutVariables } from "../helpers/promql.ts";
 import { waitFor } from "../helpers/wait-for.ts";
