@@ -11,6 +11,7 @@ import { addMigrate } from "./commands/migrate.ts";
 import { addServe } from "./commands/serve.ts";
 import { addWork } from "./commands/work.ts";
 import { ConfigError } from "./config.ts";
+import { createMask } from "./lib/secrets.ts";
 
 /** A command could not do its work; what it prints says why. (`hop ledger` has codes of its own.) */
 const EXIT_FAILED = 1;
@@ -36,6 +37,7 @@ try {
 } catch (error) {
   const problems =
     error instanceof ConfigError ? error.problems : [error instanceof Error ? error.message : String(error)];
-  for (const problem of problems) console.error(`hop: ${problem}`);
+  const mask = createMask();
+  for (const problem of problems) console.error(`hop: ${mask(problem)}`);
   process.exitCode = error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -2,8 +2,8 @@
 import type { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { startServer } from "../compose.ts";
-import { createLog } from "../lib/log.ts";
 import { readConfig } from "./config.ts";
+import { openLog } from "./log.ts";
 import { nextSignal } from "./signals.ts";
 
 export function addServe(program: Command): void {
@@ -18,7 +18,7 @@ export function addServe(program: Command): void {
 
 async function serve(flags: { port?: string; workers?: string; preset?: string }): Promise<void> {
   const config = readConfig(flags);
-  const log = createLog({ level: config.logLevel, pretty: process.stdout.isTTY });
+  const log = openLog(config);
   const signal = nextSignal();
   const hop = await startServer(config, log, packageJson.version);
   if (hop.newAdminKey !== undefined) {

@@ -2,9 +2,12 @@
 
 import { BOUNDS } from "./bounds.ts";
 import * as kinds from "./kinds.ts";
+import { LIMIT_BOUNDS } from "./limit-bounds.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
 
-type Bounds = { readonly [Name in keyof typeof BOUNDS | keyof typeof STREAM_BOUNDS]: number };
+type Bounds = {
+  readonly [Name in keyof typeof BOUNDS | keyof typeof STREAM_BOUNDS | keyof typeof LIMIT_BOUNDS]: number;
+};
 
 /** What hop runs with. Each field is a variable of VARIABLES: `codeLength` is HOP_CODE_LENGTH. */
 export interface Config extends Bounds {
@@ -47,7 +50,15 @@ export interface Config extends Bounds {
 
 export type Field = keyof Config;
 export type FlagName = "port" | "workers";
-export type Group = "Serving" | "Storage" | "Clicks" | "Cache" | "Codes" | "Access and logs" | "Bounds";
+export type Group =
+  | "Serving"
+  | "Storage"
+  | "Clicks"
+  | "Cache"
+  | "Codes"
+  | "Access and logs"
+  | "Rate limits"
+  | "Bounds";
 
 /** One row. Defaults are text as an operator would write it, so that they pass through the same kind. */
 export interface Variable<T = unknown> {
@@ -241,6 +252,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
   },
   ...BOUNDS,
   ...STREAM_BOUNDS,
+  ...LIMIT_BOUNDS,
 };
 
 /** In the order of the table. */

@@ -6,8 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import { isGone, type Route } from "../links/link.ts";
 import type { Resolver } from "../links/resolve.ts";
-import { problemPage } from "./pages.ts";
-import { describeProblem, problemResponse } from "./problem.ts";
+import type { Refuse } from "./refusal.ts";
 
 /** How a redirect request ended; the label of hop_redirects_total. */
 export const REDIRECT_OUTCOMES = [
@@ -15,6 +14,7 @@ export const REDIRECT_OUTCOMES = [
   "not_counted",
   "not_found",
   "gone",
+  "rate_limited",
   "unavailable",
   "failed",
 ] as const;
@@ -26,7 +26,7 @@ export interface RedirectOptions {
   readonly observer: ClickObserver;
   readonly clock: Clock;
   readonly onDone: (outcome: RedirectOutcome, startedAtMs: number) => void;
-  readonly onBug: (error: unknown, requestId: string) => void;
+  readonly refuse: Refuse;
 }
 
 export type Redirect = (
@@ -38,7 +38,7 @@ export type Redirect = (
 
 /** The answer waits until its click is durable: what a client received as a redirect has been counted. */
 export function createRedirect(options: RedirectOptions): Redirect {
-  const { resolver, recorder, observer, clock, onDone } = options;
+  const { resolver, recorder, observer, clock, onDone, refuse } = options;
   return async (request, code, clientIp, requestId) => {
     const startedAtMs = performance.now();
     try {
@@ -53,10 +53,9 @@ export function createRedirect(options: RedirectOptions): Redirect {
       onDone(counted ? "redirected" : "not_counted", startedAtMs);
       return redirectTo(route, requestId);
     } catch (error) {
-      if (!(error instanceof AppError)) options.onBug(error, requestId);
-      const problem = describeProblem(error);
-      onDone(OUTCOMES[problem.code] ?? "failed", startedAtMs);
-      return wantsHtml(request) ? problemPage(problem, requestId) : problemResponse(error, requestId);
+      const { code: problem, response } = await refuse(error, request, clientIp, requestId);
+      onDone(OUTCOMES[problem] ?? "failed", startedAtMs);
+      return response;
     }
   };
 }
@@ -64,6 +63,7 @@ export function createRedirect(options: RedirectOptions): Redirect {
 const OUTCOMES: Partial<Record<string, RedirectOutcome>> = {
   LINK_NOT_FOUND: "not_found",
   LINK_GONE: "gone",
+  RATE_LIMITED: "rate_limited",
   TEMPORARILY_UNAVAILABLE: "unavailable",
 };
 
@@ -72,9 +72,4 @@ function redirectTo(route: Route, requestId: string): Response {
     status: route.status,
     headers: { Location: route.target, "Cache-Control": "private, no-store", "X-Request-Id": requestId },
   });
-}
-
-/** Browsers ask for HTML by name; programs that accept anything get a problem document. */
-export function wantsHtml(request: Request): boolean {
-  return request.headers.get("accept")?.includes("text/html") ?? false;
 }

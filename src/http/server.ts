@@ -29,6 +29,12 @@ export type Listener = Server<undefined>;
 export function listen(options: ServerOptions): Listener {
   const { redirect, preview, app, trustedProxies } = options;
   const newRequestId = requestIds();
+  const clientOf = (request: Request, server: Listener) =>
+    clientIp(
+      server.requestIP(request)?.address ?? "",
+      request.headers.get("x-forwarded-for"),
+      trustedProxies,
+    );
   return Bun.serve({
     hostname: options.host,
     port: options.port,
@@ -40,12 +46,12 @@ export function listen(options: ServerOptions): Listener {
       const path = pathOf(request.url);
       const isPreview = path.endsWith("+");
       const code = isPreview ? path.slice(0, -1) : path;
-      if (!isCode(code) || isReserved(code)) return app.fetch(withOrigin(request), { requestId });
+      if (!isCode(code) || isReserved(code)) {
+        return app.fetch(withOrigin(request), { requestId, clientIp: clientOf(request, server) });
+      }
       if (request.method !== "GET" && request.method !== "HEAD") return methodNotAllowed(request, requestId);
-      if (isPreview) return preview(request, code, requestId);
-      const peer = server.requestIP(request)?.address ?? "";
-      const client = clientIp(peer, request.headers.get("x-forwarded-for"), trustedProxies);
-      return redirect(request, code, client, requestId);
+      if (isPreview) return preview(request, code, clientOf(request, server), requestId);
+      return redirect(request, code, clientOf(request, server), requestId);
     },
   });
 }

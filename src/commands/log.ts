@@ -1,0 +1,13 @@
+// The log of a process that runs until it is told to stop.
+import type { Config } from "../config.ts";
+import { secretsOf } from "../config/secrets.ts";
+import { createLog, type Log } from "../lib/log.ts";
+
+/** On stdout: pretty on a terminal, else JSON lines. Never shows a secret of the configuration. */
+export function openLog(config: Config): Log {
+  return createLog({
+    level: config.logLevel,
+    pretty: process.stdout.isTTY,
+    secrets: secretsOf(config),
+  });
+}
