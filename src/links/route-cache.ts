@@ -64,9 +64,9 @@ export class RouteCache implements RouteSource {
   }
 
   /** A fresh entry, without waiting; undefined means that `find` has to be asked. */
-  peek(code: string): Route | undefined {
+  peek(code: string, nowMs = this.#options.clock()): Route | undefined {
     const entry = this.#known.get(code);
-    if (entry === undefined || !this.#isFresh(entry)) return undefined;
+    if (entry === undefined || !this.#isFresh(entry, nowMs)) return undefined;
     this.#options.onResult("hit");
     return entry.route;
   }
@@ -74,7 +74,7 @@ export class RouteCache implements RouteSource {
   async find(code: string): Promise<Route | undefined> {
     const nowMs = this.#options.clock();
     const entry = this.#known.get(code);
-    if (entry !== undefined && this.#isFresh(entry)) {
+    if (entry !== undefined && this.#isFresh(entry, nowMs)) {
       this.#options.onResult("hit");
       return entry.route;
     }
@@ -116,8 +116,8 @@ export class RouteCache implements RouteSource {
     this.#flights.clear();
   }
 
-  #isFresh(entry: Entry): boolean {
-    return entry.epoch === this.#epoch && entry.freshUntilMs > this.#options.clock();
+  #isFresh(entry: Entry, nowMs: number): boolean {
+    return entry.epoch === this.#epoch && entry.freshUntilMs > nowMs;
   }
 
   #serveStale(entry: Entry): Route {

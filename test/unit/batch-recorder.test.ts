@@ -85,7 +85,9 @@ describe("the batch recorder", () => {
     const inFlight = recorder.append(stage.click());
     await stage.attempted(1);
     const waiting = stage.clicks(3).map((click) => recorder.append(click));
-    expect(await errorOf(recorder.append(stage.click()))).toMatchObject({ code: "TEMPORARILY_UNAVAILABLE" });
+    expect(await errorOf(Promise.resolve(recorder.append(stage.click())))).toMatchObject({
+      code: "TEMPORARILY_UNAVAILABLE",
+    });
     stage.store.release();
     await Promise.all([inFlight, ...waiting]);
     expect(stage.storedLinks).toEqual([1, 2, 3, 4]);
@@ -116,7 +118,7 @@ describe("the batch recorder", () => {
           await using stage = new RecorderStage();
           stage.store.script.push(...script);
           const recorder = stage.batch({ maxBatch });
-          const appends: Promise<void>[] = [];
+          const appends: (Promise<void> | undefined)[] = [];
           for (const burst of bursts) {
             appends.push(...stage.clicks(burst).map((click) => recorder.append(click)));
             await Promise.resolve();
@@ -174,7 +176,9 @@ describe("closing the batch recorder", () => {
     const recorder = stage.batch();
     await recorder.append(stage.click());
     await recorder.close(1_000);
-    expect(await errorOf(recorder.append(stage.click()))).toMatchObject({ code: "TEMPORARILY_UNAVAILABLE" });
+    expect(await errorOf(Promise.resolve(recorder.append(stage.click())))).toMatchObject({
+      code: "TEMPORARILY_UNAVAILABLE",
+    });
     expect(stage.storedLinks).toEqual([1]);
   });
 });
@@ -183,7 +187,7 @@ describe("the batch recorder that answers first", () => {
   test("answers at once although the store hangs, and stores later", async () => {
     stage.store.mode = "hang";
     const recorder = stage.batch({}, { ack: "async" });
-    for (const click of stage.clicks(3)) expect(Bun.peek.status(recorder.append(click))).toBe("fulfilled");
+    for (const click of stage.clicks(3)) expect(recorder.append(click)).toBeUndefined();
     await stage.attempted(1);
     expect(stage.storedLinks).toEqual([]);
     stage.store.release();
