@@ -4,12 +4,12 @@ import { Ingester, Turns } from "./clicks/ingest.ts";
 import { RollupKeeper } from "./clicks/rollup.ts";
 import { startAdmin } from "./compose-admin.ts";
 import type { Config } from "./config.ts";
-import { Health } from "./http/health.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 import { systemClock } from "./lib/clock.ts";
 import { withDeadline } from "./lib/deadline.ts";
 import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
+import { workerHealth } from "./open-health.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { complain, type StreamPlace, streamPlace, waitForRedis } from "./open-stream.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
@@ -49,20 +49,7 @@ export async function startWorker(config: Config, log: Log, version: string): Pr
   const instruments = createInstruments(version);
   const streamInstruments = createStreamInstruments(instruments.registry, config.streamMaxBytes);
   await startUpkeep(config, storage, log, started);
-  const health = new Health([
-    {
-      name: "postgres",
-      check: async () => {
-        await withDeadline(storage.sql`SELECT 1`, config.lookupTimeoutMs, "asking Postgres");
-      },
-    },
-    {
-      name: "redis",
-      check: async () => {
-        await withDeadline(client.exists("hop"), config.redisTimeoutMs, "asking Redis");
-      },
-    },
-  ]);
+  const health = workerHealth(config, storage.sql, client);
   const admin = { host: config.adminHost, port: config.workAdminPort, portName: "HOP_WORK_ADMIN_PORT" };
   const adminUrl = startAdmin(admin, health, instruments, started);
   // A worker that comes back finds what it left under its name, which the port makes unique on its host.

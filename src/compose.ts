@@ -9,20 +9,24 @@ import { Departure, type Manner, sayGoodbye, stopListening } from "./fleet/drain
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
 import { apiEndpoints } from "./http/endpoints.ts";
-import { Health } from "./http/health.ts";
 import { openApiDocument } from "./http/openapi.ts";
 import { createPreview } from "./http/preview.ts";
 import { createRedirect } from "./http/redirect.ts";
+import { createRefuse } from "./http/refusal.ts";
+import { transportHeaders } from "./http/security-headers.ts";
 import { listen, type Sharing } from "./http/server.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 import { Authenticator } from "./keys/authenticate.ts";
 import { systemClock } from "./lib/clock.ts";
-import { withDeadline } from "./lib/deadline.ts";
 import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { CodeGenerator } from "./links/code.ts";
 import { LinkManager } from "./links/manage.ts";
+import type { Health } from "./http/health.ts";
+import { serverHealth } from "./open-health.ts";
+import { openLimits } from "./open-limits.ts";
 import { openRecorder } from "./open-recorder.ts";
+import { openSharedRedis } from "./open-redis.ts";
 import { openResolver } from "./open-resolver.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
@@ -87,17 +91,15 @@ export async function startServer(
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
   const { resolver, invalidate } = await openResolver({ config, storage, instruments, log }, started);
 
-  const health = new Health([
-    {
-      name: "postgres",
-      check: async () => {
-        await withDeadline(storage.sql`SELECT 1`, config.lookupTimeoutMs, "asking Postgres");
-      },
-    },
-  ]);
+  const redis = openSharedRedis(config, log, started);
+  const health = serverHealth(config, storage.sql, redis);
   let baseUrl = config.baseUrl ?? "";
   const clock = systemClock;
+  const salt = (day: string) => salts.saltOf(day);
+  const limits = openLimits({ config, clock, salt, redis, instruments });
   const onBug = (error: unknown, requestId: string) => log.error({ err: error, requestId }, "request failed");
+  const headers = transportHeaders(baseUrl);
+  const refuse = createRefuse({ limits, headers, onBug });
   const rollup = new RollupKeeper({
     rollup: new PostgresRollup(storage.sql),
     totalsEveryMs: config.totalsIntervalMs,
@@ -134,7 +136,7 @@ export async function startServer(
       resolver,
       recorder,
       observer: new ClickObserver({
-        salt: (day) => salts.saltOf(day),
+        salt,
         agents: new AgentReader({ entries: 10_000 }),
         countries: await CountryReader.open(),
       }),
@@ -144,15 +146,18 @@ export async function startServer(
         if (outcome === "redirected") instruments.clicks.add("recorded");
         instruments.redirectSeconds.observe((performance.now() - startedAtMs) / 1_000);
       },
-      onBug,
+      refuse,
     }),
-    preview: createPreview({ links, clock, baseUrl: () => baseUrl, onBug }),
+    preview: createPreview({ links, clock, baseUrl: () => baseUrl, refuse, headers }),
     app: createApp({
       endpoints,
       openApi: openApiDocument(endpoints, version),
       authenticator,
       bodyBounds: { maxBytes: config.bodyBytes, timeoutMs: config.bodyTimeoutMs },
       health,
+      limits,
+      maxInFlight: config.apiRequestsMax,
+      headers,
       onRequest: (route, method, status, seconds) => {
         instruments.httpRequests.inc({ route, method, status });
         instruments.httpSeconds.observe(seconds);

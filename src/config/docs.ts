@@ -9,6 +9,7 @@ const GROUPS: readonly Group[] = [
   "Cache",
   "Codes",
   "Access and logs",
+  "Rate limits",
   "Bounds",
 ];
 
@@ -30,15 +31,21 @@ reported at once.
 - The two listeners can't share a port.
 `;
 
+const INTRODUCTIONS: { readonly [Name in Group]?: readonly string[] } = {
+  "Rate limits": [
+    "Above them a request gets 429 until the minute that began with its first use is over. Redis counts for all",
+    "processes; without Redis each process counts alone. Redirects of links that exist are never limited.",
+  ],
+  Bounds: ["Every queue, cache, batch, body and wait ends somewhere; here is where."],
+};
+
 /** The whole page. A unit test fails while the committed one differs. */
 export function configurationPage(): string {
   const rows: readonly Variable[] = Object.values(VARIABLES);
   const sections = GROUPS.flatMap((group) => [
     `## ${group}`,
     "",
-    ...(group === "Bounds"
-      ? ["Every queue, cache, batch, body and wait ends somewhere; here is where.", ""]
-      : []),
+    ...(INTRODUCTIONS[group]?.concat("") ?? []),
     "| variable | default | unit | accepts | meaning |",
     "| --- | --- | --- | --- | --- |",
     ...rows.filter((row) => row.group === group).map(tableRow),

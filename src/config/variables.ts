@@ -4,6 +4,7 @@ import { BOUNDS } from "./bounds.ts";
 import { CACHE_BOUNDS } from "./cache-bounds.ts";
 import { FLEET_BOUNDS } from "./fleet-bounds.ts";
 import * as kinds from "./kinds.ts";
+import { LIMIT_BOUNDS } from "./limit-bounds.ts";
 import { OUTAGE_BOUNDS } from "./outage-bounds.ts";
 import { REPLICA_BOUNDS, REPLICA_VARIABLES } from "./replica-variables.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
@@ -15,6 +16,7 @@ const ALL_BOUNDS = {
   ...STREAM_BOUNDS,
   ...REPLICA_BOUNDS,
   ...FLEET_BOUNDS,
+  ...LIMIT_BOUNDS,
 };
 
 type Bounds = { readonly [Name in keyof typeof ALL_BOUNDS]: number };
@@ -62,7 +64,15 @@ export interface Config extends Bounds {
 
 export type Field = keyof Config;
 export type FlagName = "port" | "workers";
-export type Group = "Serving" | "Storage" | "Clicks" | "Cache" | "Codes" | "Access and logs" | "Bounds";
+export type Group =
+  | "Serving"
+  | "Storage"
+  | "Clicks"
+  | "Cache"
+  | "Codes"
+  | "Access and logs"
+  | "Rate limits"
+  | "Bounds";
 
 /** One row. Defaults are text as an operator would write it, so that they pass through the same kind. */
 export interface Variable<T = unknown> {

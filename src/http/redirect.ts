@@ -6,8 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import { isGone, type Route } from "../links/link.ts";
 import type { Resolver } from "../links/resolve.ts";
-import { problemPage } from "./pages.ts";
-import { describeProblem, problemResponse } from "./problem.ts";
+import type { Refuse } from "./refusal.ts";
 
 /** How a redirect request ended; the label of hop_redirects_total. */
 export const REDIRECT_OUTCOMES = [
@@ -15,6 +14,7 @@ export const REDIRECT_OUTCOMES = [
   "not_counted",
   "not_found",
   "gone",
+  "rate_limited",
   "unavailable",
   "failed",
 ] as const;
@@ -26,7 +26,7 @@ export interface RedirectOptions {
   readonly observer: ClickObserver;
   readonly clock: Clock;
   readonly onDone: (outcome: RedirectOutcome, startedAtMs: number) => void;
-  readonly onBug: (error: unknown, requestId: string) => void;
+  readonly refuse: Refuse;
 }
 
 export type Redirect = (
@@ -100,21 +100,17 @@ export function createRedirect(options: RedirectOptions): Redirect {
     });
   }
 
-  function refuse({ request, requestId, startedAtMs }: Visit, error: unknown): Response {
-    if (!(error instanceof AppError)) options.onBug(error, requestId);
-    const problem = describeProblem(error);
-    onDone(OUTCOMES[problem.code] ?? "failed", startedAtMs);
-    return wantsHtml(request) ? problemPage(problem, requestId) : problemResponse(error, requestId);
+  async function refuse(visit: Visit, error: unknown): Promise<Response> {
+    const { request, clientIp, requestId, startedAtMs } = visit;
+    const { code: problem, response } = await options.refuse(error, request, clientIp, requestId);
+    onDone(OUTCOMES[problem] ?? "failed", startedAtMs);
+    return response;
   }
 }
 
 const OUTCOMES: Partial<Record<string, RedirectOutcome>> = {
   LINK_NOT_FOUND: "not_found",
   LINK_GONE: "gone",
+  RATE_LIMITED: "rate_limited",
   TEMPORARILY_UNAVAILABLE: "unavailable",
 };
-
-/** Browsers ask for HTML by name; programs that accept anything get a problem document. */
-export function wantsHtml(request: Request): boolean {
-  return request.headers.get("accept")?.includes("text/html") ?? false;
-}

@@ -158,7 +158,3 @@ describe("the dashboard", () => {
     expect(alerts.flatMap(({ expr }) => asked(expr)).filter((metric) => !shown.has(metric))).toEqual([]);
   });
 });
-
-function asked(expr: string) {
-  return parsePromql(withoutVariables(expr)).selectors.map(({ metric }) => metric);
-}
