@@ -27,6 +27,7 @@ import { type Lookups, openLookups } from "./open-lookups.ts";
 import { openRecorder } from "./open-recorder.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
+import { openTracing } from "./open-tracing.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
@@ -65,11 +66,16 @@ export async function startServer(config: Config, log: Log, version: string): Pr
 
   const instruments = createInstruments(version);
   const salts = await startMaintenance(config, storage, log, started);
+  const tracer = await openTracing(
+    { config, registry: instruments.registry, process: "serve", version },
+    started,
+  );
   const store =
     config.clicks === "stream"
       ? openClickStream(config, createStreamInstruments(instruments.registry), log, started)
       : new PostgresClickStore(storage.hotSql);
-  const recorder = await openRecorder({ config, store, instruments, log }, (producer) =>
+  const tracedStore = tracer?.around(store, config.clicks === "stream" ? "append" : "store") ?? store;
+  const recorder = await openRecorder({ config, store: tracedStore, instruments, log }, (producer) =>
     new PostgresClickStore(storage.sql).openProducer(producer),
   );
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
@@ -124,6 +130,7 @@ export async function startServer(config: Config, log: Log, version: string): Pr
         countries: await CountryReader.open(),
       }),
       clock,
+      tracer,
       onDone: (outcome, startedAtMs) => {
         instruments.redirects.add(outcome);
         if (outcome === "redirected") instruments.clicks.add("recorded");

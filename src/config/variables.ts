@@ -4,9 +4,16 @@ import { BOUNDS } from "./bounds.ts";
 import * as kinds from "./kinds.ts";
 import { REPLICA_BOUNDS, REPLICA_VARIABLES } from "./replica-variables.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
+import { TRACE_BOUNDS, TRACE_VARIABLES } from "./trace-variables.ts";
 
 type Bounds = {
-  readonly [Name in keyof typeof BOUNDS | keyof typeof STREAM_BOUNDS | keyof typeof REPLICA_BOUNDS]: number;
+  readonly [
+    Name in
+      | keyof typeof BOUNDS
+      | keyof typeof STREAM_BOUNDS
+      | keyof typeof REPLICA_BOUNDS
+      | keyof typeof TRACE_BOUNDS
+  ]: number;
 };
 
 /** What hop runs with. Each field is a variable of VARIABLES: `codeLength` is HOP_CODE_LENGTH. */
@@ -47,6 +54,10 @@ export interface Config extends Bounds {
   readonly codeAlphabet: string;
   /** Undefined: a key is made on the first start. */
   readonly adminKey: string | undefined;
+  /** Undefined: nothing is traced, and nothing of it is loaded. */
+  readonly traceUrl: string | undefined;
+  /** 0 to 1. */
+  readonly traceSample: number;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 }
 
@@ -245,9 +256,11 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     doc: "the least severe log line that is written",
   },
   ...REPLICA_VARIABLES,
+  ...TRACE_VARIABLES,
   ...BOUNDS,
   ...STREAM_BOUNDS,
   ...REPLICA_BOUNDS,
+  ...TRACE_BOUNDS,
 };
 
 /** In the order of the table. */

@@ -4,6 +4,7 @@ import type { ClickRecorder } from "../clicks/recorder.ts";
 import { isPrefetch } from "../clicks/visitor.ts";
 import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
+import type { RedirectTracer } from "../lib/trace.ts";
 import { isGone, type Route } from "../links/link.ts";
 import type { Resolver } from "../links/resolve.ts";
 import { problemPage } from "./pages.ts";
@@ -25,6 +26,8 @@ export interface RedirectOptions {
   readonly recorder: ClickRecorder;
   readonly observer: ClickObserver;
   readonly clock: Clock;
+  /** Undefined when tracing is off. */
+  readonly tracer?: RedirectTracer | undefined;
   readonly onDone: (outcome: RedirectOutcome, startedAtMs: number) => void;
   readonly onBug: (error: unknown, requestId: string) => void;
 }
@@ -38,9 +41,10 @@ export type Redirect = (
 
 /** The answer waits until its click is durable: what a client received as a redirect has been counted. */
 export function createRedirect(options: RedirectOptions): Redirect {
-  const { resolver, recorder, observer, clock, onDone } = options;
+  const { resolver, recorder, observer, clock, tracer, onDone } = options;
   return async (request, code, clientIp, requestId) => {
     const startedAtMs = performance.now();
+    const span = tracer?.start(request, code);
     try {
       const route = resolver.peek(code) ?? (await resolver.find(code));
       const nowMs = clock();
@@ -49,13 +53,19 @@ export function createRedirect(options: RedirectOptions): Redirect {
       if (isGone(route, nowMs))
         throw new AppError("LINK_GONE", `The link "${code}" was deleted or has expired.`);
       const counted = request.method === "GET" && !isPrefetch(request.headers);
-      if (counted) await recorder.append(observer.observe(route.linkId, nowMs, clientIp, request.headers));
+      if (counted) {
+        const click = observer.observe(route.linkId, nowMs, clientIp, request.headers);
+        span?.follow(click);
+        await recorder.append(click);
+      }
       onDone(counted ? "redirected" : "not_counted", startedAtMs);
+      span?.end(route.status);
       return redirectTo(route, requestId);
     } catch (error) {
       if (!(error instanceof AppError)) options.onBug(error, requestId);
       const problem = describeProblem(error);
       onDone(OUTCOMES[problem.code] ?? "failed", startedAtMs);
+      span?.end(problem.status);
       return wantsHtml(request) ? problemPage(problem, requestId) : problemResponse(error, requestId);
     }
   };
