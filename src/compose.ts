@@ -21,10 +21,8 @@ import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { CodeGenerator } from "./links/code.ts";
 import { LinkManager } from "./links/manage.ts";
-import { batchedLookup, directLookup, type Resolver } from "./links/resolve.ts";
-import { RouteCache } from "./links/route-cache.ts";
-import { type Lookups, openLookups } from "./open-lookups.ts";
 import { openRecorder } from "./open-recorder.ts";
+import { openResolver } from "./open-resolver.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
 import { openTracing } from "./open-tracing.ts";
@@ -33,7 +31,6 @@ import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
 import { PostgresKeyStore } from "./storage/postgres/keys.ts";
 import { PostgresLinkStore } from "./storage/postgres/links.ts";
-import { LinkListener } from "./storage/postgres/listener.ts";
 import { migrate } from "./storage/postgres/migrate.ts";
 import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
 import { PostgresRollup } from "./storage/postgres/rollup.ts";
@@ -72,14 +69,19 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   );
   const store =
     config.clicks === "stream"
-      ? openClickStream(config, createStreamInstruments(instruments.registry), log, started)
+      ? openClickStream(
+          config,
+          createStreamInstruments(instruments.registry, config.streamMaxBytes),
+          log,
+          started,
+        )
       : new PostgresClickStore(storage.hotSql);
   const tracedStore = tracer?.around(store, config.clicks === "stream" ? "append" : "store") ?? store;
   const recorder = await openRecorder({ config, store: tracedStore, instruments, log }, (producer) =>
     new PostgresClickStore(storage.sql).openProducer(producer),
   );
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
-  const { resolver, invalidate } = await startResolver(config, storage, instruments, log, started);
+  const { resolver, invalidate } = await openResolver({ config, storage, instruments, log }, started);
 
   const health = new Health([
     {
@@ -189,69 +191,6 @@ async function startMaintenance(
   );
   started.defer(() => loop.stop());
   return salts;
-}
-
-async function startResolver(
-  config: Config,
-  storage: Storage,
-  instruments: Instruments,
-  log: Log,
-  started: AsyncDisposableStack,
-): Promise<{ resolver: Resolver; invalidate: (code: string) => void }> {
-  const store = new PostgresLinkStore(storage.hotSql);
-  const bounds = {
-    timeoutMs: config.lookupTimeoutMs,
-    maxBatch: config.batchMax,
-    maxQueued: config.lookupQueueMax,
-  };
-  const lookups = openLookups({ config, storage, instruments, log }, bounds, started, (within) =>
-    config.cache === "off" ? directLookup(store, within) : batchedLookup(store, within),
-  );
-  const cache = config.cache === "off" ? undefined : openCache(config, lookups, instruments);
-  const resolver = cache ?? { peek: () => undefined, find: (code: string) => lookups.source.find(code) };
-  const invalidate = (code: string) => {
-    lookups.changed(code);
-    cache?.invalidate(code);
-  };
-  if (cache === undefined && !lookups.replicated) return { resolver, invalidate };
-  const listener = new LinkListener({
-    database: {
-      address: storage.address,
-      statementTimeoutMs: config.statementTimeoutMs,
-      applicationName: "hop listener",
-    },
-    onChange: (code, sentAtMs) => {
-      invalidate(code);
-      instruments.invalidationSeconds.observe(Math.max(0, systemClock() - sentAtMs) / 1_000);
-    },
-    onGap: () => {
-      lookups.gap();
-      cache?.expireAll();
-    },
-    onListening: (listening) => {
-      lookups.hears(listening);
-      instruments.listening.set(listening ? 1 : 0);
-    },
-    log,
-  });
-  started.defer(() => listener.close());
-  await listener.listening;
-  return { resolver, invalidate };
-}
-
-function openCache(config: Config, lookups: Lookups, instruments: Instruments): RouteCache {
-  return new RouteCache({
-    source: lookups.source,
-    clock: systemClock,
-    random: Math.random,
-    ttlMs: lookups.cacheTtlMs,
-    maxEntries: config.cacheEntries,
-    maxBytes: config.cacheBytes,
-    unknownTtlMs: config.unknownTtlMs,
-    maxUnknown: config.unknownEntries,
-    retryAfterFailureMs: 500,
-    onResult: (result) => instruments.cacheRequests.add(result),
-  });
 }
 
 function createLinkManager(

@@ -210,6 +210,12 @@ function findConflicts(config: Draft, labels: Labels, withRedis: boolean): strin
       `${labels.clicksWaitMs}: ${clicksWaitMs} is more than ${labels.clicksTimeoutMs} (${clicksTimeoutMs}); write at most that`,
     );
   }
+  const { streamWaitReplicas = 0, streamWaitMs = 0, redisTimeoutMs = Infinity } = config;
+  if (streamWaitReplicas > 0 && streamWaitMs >= redisTimeoutMs) {
+    conflicts.push(
+      `${labels.streamWaitMs}: ${streamWaitMs} is not less than ${labels.redisTimeoutMs} (${redisTimeoutMs}); write less, or no batch is ever confirmed while a replica is away`,
+    );
+  }
   conflicts.push(...findReplicaConflicts(config, labels));
   return conflicts;
 }
