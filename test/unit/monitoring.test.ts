@@ -137,6 +137,8 @@ describe("every alert", () => {
   });
 });
 
+const asked = (expr: string) => parsePromql(withoutVariables(expr)).selectors.map(({ metric }) => metric);
+
 describe("the dashboard", () => {
   test("is what panels.ts says", async () => {
     expect(await generatedFile("../deploy/grafana/dashboards/hop.json").text()).toBe(dashboardPage());
@@ -152,8 +154,11 @@ describe("the dashboard", () => {
   });
 
   test("shows what every alert watches", () => {
-    const asked = (expr: string) => parsePromql(withoutVariables(expr)).selectors.map(({ metric }) => metric);
     const shown = new Set(panels.flatMap(({ queries }) => queries.flatMap(({ expr }) => asked(expr))));
     expect(alerts.flatMap(({ expr }) => asked(expr)).filter((metric) => !shown.has(metric))).toEqual([]);
   });
 });
+
+function asked(expr: string) {
+  return parsePromql(withoutVariables(expr)).selectors.map(({ metric }) => metric);
+}
