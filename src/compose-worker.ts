@@ -12,6 +12,7 @@ import { repeat } from "./lib/loop.ts";
 import { workerHealth } from "./open-health.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { complain, type StreamPlace, streamPlace, waitForRedis } from "./open-stream.ts";
+import { openTracing, type Tracer } from "./open-tracing.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { migrationStatus } from "./storage/postgres/migrate.ts";
 import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
@@ -56,7 +57,11 @@ export async function startWorker(config: Config, log: Log, version: string): Pr
   const part = adminUrl === undefined ? `${process.pid}-${Math.random().toString(36).slice(2)}` : admin.port;
   const name = `${hostname()}:${part}`;
   startSizes(config, place, client, streamInstruments, log, started);
-  startIngest({ config, place, client, storage, instruments, streamInstruments, name, log }, started);
+  const tracer = await openTracing(
+    { config, registry: instruments.registry, process: "work", version },
+    started,
+  );
+  startIngest({ config, place, client, storage, instruments, streamInstruments, tracer, name, log }, started);
   started.defer(() => health.drain());
 
   const running = started.move();
@@ -128,6 +133,7 @@ interface IngestParts {
   readonly storage: Storage;
   readonly instruments: Instruments;
   readonly streamInstruments: StreamInstruments;
+  readonly tracer: Tracer | undefined;
   readonly name: string;
   readonly log: Log;
 }
@@ -136,7 +142,8 @@ interface IngestParts {
 function startIngest(parts: IngestParts, started: AsyncDisposableStack): void {
   const { config, place, log } = parts;
   const turns = new Turns();
-  const store = new PostgresClickStore(parts.storage.sql);
+  const postgres = new PostgresClickStore(parts.storage.sql);
+  const store = parts.tracer?.around(postgres, "store") ?? postgres;
   const readers = Array.from({ length: place.partitions }, (_, partition) =>
     openReader(parts, partition, started),
   );

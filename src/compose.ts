@@ -30,6 +30,7 @@ import { openSharedRedis } from "./open-redis.ts";
 import { openResolver } from "./open-resolver.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
+import { openTracing } from "./open-tracing.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
@@ -76,6 +77,10 @@ export async function startServer(
 
   const instruments = createInstruments(version);
   const salts = await startMaintenance(config, storage, log, started);
+  const tracer = await openTracing(
+    { config, registry: instruments.registry, process: "serve", version },
+    started,
+  );
   const store =
     config.clicks === "stream"
       ? openClickStream(
@@ -85,7 +90,8 @@ export async function startServer(
           started,
         )
       : new PostgresClickStore(storage.hotSql);
-  const recorder = await openRecorder({ config, store, instruments, log }, (producer) =>
+  const tracedStore = tracer?.around(store, config.clicks === "stream" ? "append" : "store") ?? store;
+  const recorder = await openRecorder({ config, store: tracedStore, instruments, log }, (producer) =>
     new PostgresClickStore(storage.sql).openProducer(producer),
   );
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
@@ -141,6 +147,7 @@ export async function startServer(
         countries: await CountryReader.open(),
       }),
       clock,
+      tracer,
       onDone: (outcome, startedAtMs) => {
         instruments.redirects.add(outcome);
         if (outcome === "redirected") instruments.clicks.add("recorded");

@@ -8,6 +8,7 @@ import { LIMIT_BOUNDS } from "./limit-bounds.ts";
 import { OUTAGE_BOUNDS } from "./outage-bounds.ts";
 import { REPLICA_BOUNDS, REPLICA_VARIABLES } from "./replica-variables.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
+import { TRACE_BOUNDS, TRACE_VARIABLES } from "./trace-variables.ts";
 
 const ALL_BOUNDS = {
   ...BOUNDS,
@@ -15,6 +16,7 @@ const ALL_BOUNDS = {
   ...CACHE_BOUNDS,
   ...STREAM_BOUNDS,
   ...REPLICA_BOUNDS,
+  ...TRACE_BOUNDS,
   ...FLEET_BOUNDS,
   ...LIMIT_BOUNDS,
 };
@@ -59,6 +61,10 @@ export interface Config extends Bounds {
   readonly codeAlphabet: string;
   /** Undefined: a key is made on the first start. */
   readonly adminKey: string | undefined;
+  /** Undefined: nothing is traced, and nothing of it is loaded. */
+  readonly traceUrl: string | undefined;
+  /** 0 to 1. */
+  readonly traceSample: number;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 }
 
@@ -266,6 +272,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     doc: "the least severe log line that is written",
   },
   ...REPLICA_VARIABLES,
+  ...TRACE_VARIABLES,
   ...ALL_BOUNDS,
 };
 

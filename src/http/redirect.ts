@@ -4,6 +4,7 @@ import type { ClickRecorder } from "../clicks/recorder.ts";
 import { isPrefetch } from "../clicks/visitor.ts";
 import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
+import type { RedirectSpan, RedirectTracer } from "../lib/trace.ts";
 import { isGone, type Route } from "../links/link.ts";
 import type { Resolver } from "../links/resolve.ts";
 import type { Refuse } from "./refusal.ts";
@@ -25,6 +26,8 @@ export interface RedirectOptions {
   readonly recorder: ClickRecorder;
   readonly observer: ClickObserver;
   readonly clock: Clock;
+  /** Undefined when tracing is off. */
+  readonly tracer?: RedirectTracer | undefined;
   readonly onDone: (outcome: RedirectOutcome, startedAtMs: number) => void;
   readonly refuse: Refuse;
 }
@@ -43,6 +46,8 @@ interface Visit {
   readonly clientIp: string;
   readonly requestId: string;
   readonly startedAtMs: number;
+  /** Undefined when this visit is not traced. */
+  readonly span: RedirectSpan | undefined;
 }
 
 /**
@@ -50,10 +55,11 @@ interface Visit {
  * be waited for no promise is made.
  */
 export function createRedirect(options: RedirectOptions): Redirect {
-  const { resolver, recorder, observer, clock, onDone } = options;
+  const { resolver, recorder, observer, clock, tracer, onDone } = options;
 
   return (request, code, clientIp, requestId) => {
-    const visit = { request, code, clientIp, requestId, startedAtMs: performance.now() };
+    const startedAtMs = performance.now();
+    const visit = { request, code, clientIp, requestId, startedAtMs, span: tracer?.start(request, code) };
     const nowMs = clock();
     const route = resolver.peek(code, nowMs);
     return route === undefined ? look(visit) : follow(visit, route, nowMs);
@@ -77,6 +83,7 @@ export function createRedirect(options: RedirectOptions): Redirect {
     if (request.method !== "GET" || isPrefetch(request.headers)) return answer(visit, route, "not_counted");
     try {
       const click = observer.observe(route.linkId, nowMs, visit.clientIp, request.headers);
+      visit.span?.follow(click);
       const durable = recorder.append(click);
       if (durable === undefined) return answer(visit, route, "redirected");
       return durable.then(
@@ -88,8 +95,9 @@ export function createRedirect(options: RedirectOptions): Redirect {
     }
   }
 
-  function answer({ requestId, startedAtMs }: Visit, route: Route, outcome: RedirectOutcome): Response {
+  function answer({ requestId, startedAtMs, span }: Visit, route: Route, outcome: RedirectOutcome): Response {
     onDone(outcome, startedAtMs);
+    span?.end(route.status);
     return new Response(null, {
       status: route.status,
       headers: {
@@ -101,9 +109,10 @@ export function createRedirect(options: RedirectOptions): Redirect {
   }
 
   async function refuse(visit: Visit, error: unknown): Promise<Response> {
-    const { request, clientIp, requestId, startedAtMs } = visit;
+    const { request, clientIp, requestId, startedAtMs, span } = visit;
     const { code: problem, response } = await options.refuse(error, request, clientIp, requestId);
     onDone(OUTCOMES[problem] ?? "failed", startedAtMs);
+    span?.end(response.status);
     return response;
   }
 }
