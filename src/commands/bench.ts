@@ -20,7 +20,7 @@ export function addBench(program: Command): void {
     .option("--seconds <number>", "of each warm-up and each measurement", positive, 5)
     .option("--repeats <number>", "rounds; figures are medians over them", positive, 3)
     .option("--links <number>", "links that are asked for", positive, 100_000)
-    .option("--clicks <number>", "in the table that the statistics are measured on", positive, 10_000_000)
+    .option("--clicks <number>", "in the table that the statistics are measured on", positive, 1_000_000)
     .option("--only <list>", `some of ${PART_NAMES.join(",")}; nothing is written then`, parseNames)
     .option("--no-write", "print the results, leave docs/benchmarks.md and its chart as they are")
     .action(bench);
