@@ -35,6 +35,12 @@ function ledger(storedClicks: number, dropped = {}, verdict: Ledger["verdict"] =
   return { verdict, storedClicks, dropped, reasons: [] };
 }
 
+/** Of the goals of storing and of statistics, which are the last. */
+function verdicts(results: Partial<Results>): (boolean | undefined)[] {
+  const goals = judgeGoals({ samples: [], firstStartsMs: [], ...results });
+  return goals.slice(-5).map(({ met }) => met);
+}
+
 describe("figures", () => {
   test("a median is the middle value, or the mean of the two in the middle", () => {
     expect(median([3, 1, 2])).toBe(2);
@@ -77,10 +83,6 @@ describe("figures", () => {
     };
     const size = { clicks: 100, linkClicks: 10, p50Ms: 2, p99Ms: 9, fillSeconds: 1 };
     const statistics = { few: size, many: { ...size, p50Ms: 2.9, p99Ms: 51 }, laws: [] };
-    const verdicts = (results: Partial<Results>) =>
-      judgeGoals({ samples: [], firstStartsMs: [], ...results })
-        .slice(-5)
-        .map(({ met }) => met);
     expect(verdicts({ storing, statistics })).toEqual([false, true, false, false, true]);
     expect(verdicts({})).toEqual(Array.from({ length: 5 }, () => undefined));
   });
