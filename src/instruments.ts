@@ -57,6 +57,8 @@ export function createInstruments(version: string) {
       name: "hop_invalidation_listening",
       help: "1 while this process hears of changed links; at 0 staleness is bounded by the cache's time to live",
       registers: [registry],
+      // One process of a host that does not listen is what an operator has to see.
+      aggregator: "min",
     }),
     clicks: new FastCounter({
       name: "hop_clicks_total",
@@ -81,7 +83,7 @@ export function createInstruments(version: string) {
       labelNames: ["reason"],
       registers: [registry],
     }),
-    watchSpool: (read: () => number) =>
+    watchSpool(read: () => number, maxBytes: number): void {
       new Gauge({
         name: "hop_spool_bytes",
         help: "Bytes that this process's spool takes on the disk",
@@ -89,7 +91,13 @@ export function createInstruments(version: string) {
         collect() {
           this.set(read());
         },
-      }),
+      });
+      new Gauge({
+        name: "hop_spool_max_bytes",
+        help: "HOP_SPOOL_BYTES: what hop_spool_bytes may grow to before clicks are dropped",
+        registers: [registry],
+      }).set(maxBytes);
+    },
     httpRequests: new Counter({
       name: "hop_http_requests_total",
       help: "API requests",

@@ -11,12 +11,12 @@ import {
   type FindingSource,
   fresh,
   type Resolver,
-  type RouteSource,
   uncached,
 } from "./links/resolve.ts";
-import { RouteCache } from "./links/route-cache.ts";
+import { type CacheResult, RouteCache } from "./links/route-cache.ts";
 import { SharedRouteCache } from "./links/shared-cache.ts";
 import { Trust } from "./links/trust.ts";
+import { type Lookups, openLookups } from "./open-lookups.ts";
 import { complain, redisAddress } from "./open-stream.ts";
 import type { Storage } from "./open-storage.ts";
 import { PostgresLinkStore } from "./storage/postgres/links.ts";
@@ -36,6 +36,14 @@ const RETRY_AFTER_FAILURE_MS = 500;
 /** How often a copy is looked for that another process is about to make: a lookup takes a millisecond or two. */
 const LEASE_POLL_MS = 3;
 
+/** Written out, because every redirect counts one: joining the words each time would cost more than the counting. */
+const MEMORY_LABELS = {
+  hit: "memory hit",
+  negative_hit: "memory negative_hit",
+  miss: "memory miss",
+  stale: "memory stale",
+} as const satisfies Record<CacheResult, string>;
+
 /** `invalidate` is for changes that this process makes, so that it need not wait to hear of them. */
 export async function openResolver(
   parts: ResolverParts,
@@ -48,33 +56,43 @@ export async function openResolver(
     maxBatch: config.batchMax,
     maxQueued: config.lookupQueueMax,
   };
-  if (config.cache === "off") return { resolver: directLookup(store, bounds), invalidate: () => undefined };
-  const lookups = batchedLookup(store, bounds);
-  const shared = config.cache === "memory" ? undefined : await openSharedCache(parts, lookups, started);
-  const source = shared ?? fresh(lookups);
-  const memory = config.cache === "redis" ? undefined : createMemoryCache(parts, source);
-  await listen(parts, shared, memory, started);
+  const { cache } = config;
+  const lookups = openLookups(parts, bounds, started, (within) =>
+    cache === "off" ? directLookup(store, within) : batchedLookup(store, within),
+  );
+  const tiered = cache === "redis" || cache === "tiered";
+  const shared = tiered ? await openSharedCache(parts, lookups, started) : undefined;
+  const source = shared ?? fresh(lookups.source);
+  const memory =
+    cache === "memory" || cache === "tiered" ? createMemoryCache(parts, source, lookups) : undefined;
+  if (cache !== "off" || lookups.replicated) await listen(parts, { lookups, shared, memory }, started);
   return {
     resolver: memory ?? uncached(source),
     invalidate: (code) => {
+      lookups.changed(code);
       shared?.changed(code);
       memory?.invalidate(code);
     },
   };
 }
 
-function createMemoryCache({ config, instruments }: ResolverParts, source: FindingSource): RouteCache {
+function createMemoryCache(
+  { config, instruments }: ResolverParts,
+  source: FindingSource,
+  { cacheTtlMs }: Lookups,
+): RouteCache {
   return new RouteCache({
     source,
     clock: systemClock,
     random: Math.random,
-    ttlMs: config.cacheTtlMs,
+    ttlMs: cacheTtlMs,
     maxEntries: config.cacheEntries,
     maxBytes: config.cacheBytes,
     unknownTtlMs: config.unknownTtlMs,
     maxUnknown: config.unknownEntries,
+    staleAfterMs: config.staleAfterMs,
     retryAfterFailureMs: RETRY_AFTER_FAILURE_MS,
-    onResult: (result) => instruments.cacheRequests.add(`memory ${result}`),
+    onResult: (result) => instruments.cacheRequests.add(MEMORY_LABELS[result]),
   });
 }
 
@@ -84,10 +102,10 @@ const now = () => performance.now();
 /** Waits no longer for Redis than for a connection: until it answers, Postgres is asked. */
 async function openSharedCache(
   { config, instruments, log }: ResolverParts,
-  source: RouteSource,
+  { source, cacheTtlMs: ttlMs }: Lookups,
   started: AsyncDisposableStack,
 ): Promise<SharedRouteCache> {
-  const { cacheTimeoutMs: timeoutMs, cacheTtlMs: ttlMs } = config;
+  const { cacheTimeoutMs: timeoutMs } = config;
   // Apart from the stream's: behind a large batch of clicks a lookup would wait.
   const client = openRedis(redisAddress(config), "hop cache", complain(log));
   started.defer(() => client.disconnect());
@@ -135,10 +153,16 @@ async function openSharedCache(
   return shared;
 }
 
+/** Who has to hear of changes. */
+interface Listeners {
+  readonly lookups: Lookups;
+  readonly shared: SharedRouteCache | undefined;
+  readonly memory: RouteCache | undefined;
+}
+
 async function listen(
   { config, storage, instruments, log }: ResolverParts,
-  shared: SharedRouteCache | undefined,
-  memory: RouteCache | undefined,
+  { lookups, shared, memory }: Listeners,
   started: AsyncDisposableStack,
 ): Promise<void> {
   let serving = false;
@@ -149,16 +173,21 @@ async function listen(
       applicationName: "hop listener",
     },
     onChange: (code, sentAtMs, version) => {
+      lookups.changed(code);
       shared?.changed(code, version);
       memory?.invalidate(code, version);
       instruments.invalidationSeconds.observe(Math.max(0, systemClock() - sentAtMs) / 1_000);
     },
     onGap: () => {
+      lookups.gap();
       // What others kept in Redis before this process served anything is as good as what they serve.
       if (serving) shared?.distrust();
       memory?.expireAll();
     },
-    onListening: (listening) => instruments.listening.set(listening ? 1 : 0),
+    onListening: (listening) => {
+      lookups.hears(listening);
+      instruments.listening.set(listening ? 1 : 0);
+    },
     log,
   });
   started.defer(() => listener.close());

@@ -1,6 +1,6 @@
 // docs/configuration.md, made from the table of variables.
 
-import { keysOf, NOT_YET, PRESETS, VARIABLES, type Config, type Group, type Variable } from "./variables.ts";
+import { keysOf, PRESETS, VARIABLES, type Config, type Group, type Variable } from "./variables.ts";
 
 const GROUPS: readonly Group[] = [
   "Serving",
@@ -25,7 +25,8 @@ reported at once.
   variables into its pods: set \`enableServiceLinks: false\`.)
 - \`--port\` and \`--workers\` win over \`HOP_PORT\` and \`HOP_WORKERS\`. Both win over what \`--preset\` sets, and a
   preset wins over the defaults.
-- \`HOP_DATABASE_URL\`, \`HOP_REDIS_URL\` and \`HOP_ADMIN_KEY\` are secrets and are never shown in an error.
+- \`HOP_DATABASE_URL\`, \`HOP_DATABASE_READ_URL\`, \`HOP_REDIS_URL\` and \`HOP_ADMIN_KEY\` are secrets and are never shown in
+  an error.
 - The two listeners can't share a port.
 `;
 
@@ -48,7 +49,6 @@ export function configurationPage(): string {
     INTRODUCTION,
     ...sections,
     ...presets(),
-    ...notYet(),
   ].join("\n");
 }
 
@@ -70,9 +70,4 @@ function presets(): string[] {
     return `- \`${name}\`: ${settings.join(", ")}`;
   });
   return ["## Presets", "", ...lines, ""];
-}
-
-function notYet(): string[] {
-  const lines = keysOf(NOT_YET).map((field) => `- \`${VARIABLES[field].name}\`: ${NOT_YET[field]?.problem}`);
-  return lines.length === 0 ? [] : ["## Not in this version", "", ...lines, ""];
 }

@@ -2,12 +2,22 @@
 
 import { BOUNDS } from "./bounds.ts";
 import { CACHE_BOUNDS } from "./cache-bounds.ts";
+import { FLEET_BOUNDS } from "./fleet-bounds.ts";
 import * as kinds from "./kinds.ts";
+import { OUTAGE_BOUNDS } from "./outage-bounds.ts";
+import { REPLICA_BOUNDS, REPLICA_VARIABLES } from "./replica-variables.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
 
-type Bounds = {
-  readonly [Name in keyof typeof BOUNDS | keyof typeof CACHE_BOUNDS | keyof typeof STREAM_BOUNDS]: number;
+const ALL_BOUNDS = {
+  ...BOUNDS,
+  ...OUTAGE_BOUNDS,
+  ...CACHE_BOUNDS,
+  ...STREAM_BOUNDS,
+  ...REPLICA_BOUNDS,
+  ...FLEET_BOUNDS,
 };
+
+type Bounds = { readonly [Name in keyof typeof ALL_BOUNDS]: number };
 
 /** What hop runs with. Each field is a variable of VARIABLES: `codeLength` is HOP_CODE_LENGTH. */
 export interface Config extends Bounds {
@@ -28,6 +38,8 @@ export interface Config extends Bounds {
   readonly dataDir: string;
   /** Undefined is the embedded Postgres. */
   readonly databaseUrl: string | undefined;
+  /** Undefined: every lookup goes to the primary. */
+  readonly databaseReadUrl: string | undefined;
   /** The most connections one process opens. */
   readonly databaseConnections: number;
   /** Several nodes, with commas between them, are a cluster. */
@@ -243,9 +255,8 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     default: "info",
     doc: "the least severe log line that is written",
   },
-  ...BOUNDS,
-  ...CACHE_BOUNDS,
-  ...STREAM_BOUNDS,
+  ...REPLICA_VARIABLES,
+  ...ALL_BOUNDS,
 };
 
 /** In the order of the table. */
@@ -261,21 +272,7 @@ export function keysOf<Table extends object>(table: Table): Extract<keyof Table,
 /** Named sets of settings, for `--preset`. What the environment or another flag sets wins over them. */
 export const PRESETS = {
   "v0.1": { workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" },
+  "v0.2": { workers: 4, databaseConnections: 1, clicks: "inline", cache: "off" },
   "v0.3": { workers: 1, clicks: "stream", cache: "off" },
   "v0.4": { workers: 1, clicks: "stream", cache: "tiered" },
 } as const satisfies Record<string, Partial<Config>>;
-
-/** A value that a variable will accept some day. */
-export interface NotYet {
-  refuses(text: string): boolean;
-  /** Follows the variable's name and a colon. */
-  readonly problem: string;
-}
-
-/** All that this version of hop refuses and a later one won't. Delete a row when its feature arrives. */
-export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
-  workers: {
-    refuses: (text) => text !== "1",
-    problem: "this version of hop runs one process; write 1 or remove it",
-  },
-};

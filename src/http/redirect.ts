@@ -34,31 +34,78 @@ export type Redirect = (
   code: string,
   clientIp: string,
   requestId: string,
-) => Promise<Response>;
+) => Response | Promise<Response>;
 
-/** The answer waits until its click is durable: what a client received as a redirect has been counted. */
+/** One request on its way to an answer. */
+interface Visit {
+  readonly request: Request;
+  readonly code: string;
+  readonly clientIp: string;
+  readonly requestId: string;
+  readonly startedAtMs: number;
+}
+
+/**
+ * The answer waits until its click is durable: what a client received as a redirect has been counted. Where nothing has to
+ * be waited for no promise is made.
+ */
 export function createRedirect(options: RedirectOptions): Redirect {
   const { resolver, recorder, observer, clock, onDone } = options;
-  return async (request, code, clientIp, requestId) => {
-    const startedAtMs = performance.now();
-    try {
-      const route = resolver.peek(code) ?? (await resolver.find(code));
-      const nowMs = clock();
-      if (route === undefined)
-        throw new AppError("LINK_NOT_FOUND", `There is no link with the code "${code}".`);
-      if (isGone(route, nowMs))
-        throw new AppError("LINK_GONE", `The link "${code}" was deleted or has expired.`);
-      const counted = request.method === "GET" && !isPrefetch(request.headers);
-      if (counted) await recorder.append(observer.observe(route.linkId, nowMs, clientIp, request.headers));
-      onDone(counted ? "redirected" : "not_counted", startedAtMs);
-      return redirectTo(route, requestId);
-    } catch (error) {
-      if (!(error instanceof AppError)) options.onBug(error, requestId);
-      const problem = describeProblem(error);
-      onDone(OUTCOMES[problem.code] ?? "failed", startedAtMs);
-      return wantsHtml(request) ? problemPage(problem, requestId) : problemResponse(error, requestId);
-    }
+
+  return (request, code, clientIp, requestId) => {
+    const visit = { request, code, clientIp, requestId, startedAtMs: performance.now() };
+    const nowMs = clock();
+    const route = resolver.peek(code, nowMs);
+    return route === undefined ? look(visit) : follow(visit, route, nowMs);
   };
+
+  async function look(visit: Visit): Promise<Response> {
+    try {
+      const route = await resolver.find(visit.code);
+      return await follow(visit, route, clock());
+    } catch (error) {
+      return refuse(visit, error);
+    }
+  }
+
+  function follow(visit: Visit, route: Route | undefined, nowMs: number): Response | Promise<Response> {
+    const { request, code } = visit;
+    if (route === undefined)
+      return refuse(visit, new AppError("LINK_NOT_FOUND", `There is no link with the code "${code}".`));
+    if (isGone(route, nowMs))
+      return refuse(visit, new AppError("LINK_GONE", `The link "${code}" was deleted or has expired.`));
+    if (request.method !== "GET" || isPrefetch(request.headers)) return answer(visit, route, "not_counted");
+    try {
+      const click = observer.observe(route.linkId, nowMs, visit.clientIp, request.headers);
+      const durable = recorder.append(click);
+      if (durable === undefined) return answer(visit, route, "redirected");
+      return durable.then(
+        () => answer(visit, route, "redirected"),
+        (error: unknown) => refuse(visit, error),
+      );
+    } catch (error) {
+      return refuse(visit, error);
+    }
+  }
+
+  function answer({ requestId, startedAtMs }: Visit, route: Route, outcome: RedirectOutcome): Response {
+    onDone(outcome, startedAtMs);
+    return new Response(null, {
+      status: route.status,
+      headers: {
+        Location: route.target,
+        "Cache-Control": "private, no-store",
+        "X-Request-Id": requestId,
+      },
+    });
+  }
+
+  function refuse({ request, requestId, startedAtMs }: Visit, error: unknown): Response {
+    if (!(error instanceof AppError)) options.onBug(error, requestId);
+    const problem = describeProblem(error);
+    onDone(OUTCOMES[problem.code] ?? "failed", startedAtMs);
+    return wantsHtml(request) ? problemPage(problem, requestId) : problemResponse(error, requestId);
+  }
 }
 
 const OUTCOMES: Partial<Record<string, RedirectOutcome>> = {
@@ -66,13 +113,6 @@ const OUTCOMES: Partial<Record<string, RedirectOutcome>> = {
   LINK_GONE: "gone",
   TEMPORARILY_UNAVAILABLE: "unavailable",
 };
-
-function redirectTo(route: Route, requestId: string): Response {
-  return new Response(null, {
-    status: route.status,
-    headers: { Location: route.target, "Cache-Control": "private, no-store", "X-Request-Id": requestId },
-  });
-}
 
 /** Browsers ask for HTML by name; programs that accept anything get a problem document. */
 export function wantsHtml(request: Request): boolean {

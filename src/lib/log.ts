@@ -14,10 +14,15 @@ export interface Log {
 /** Fields that must never be printed, wherever they appear one level deep. */
 const SECRETS = ["authorization", "password", "databaseUrl", "redisUrl", "adminKey"];
 
-export function createLog(options: { level: LogLevel; pretty: boolean }): Log {
+export function createLog(options: {
+  level: LogLevel;
+  pretty: boolean;
+  /** Fields of every line. */
+  base?: object;
+}): Log {
   return pino({
     level: options.level,
-    base: null,
+    base: options.base ?? null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: SECRETS.flatMap((name) => [name, `*.${name}`]),

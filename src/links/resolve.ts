@@ -31,9 +31,9 @@ export function uncached(source: FindingSource): Resolver {
   return { peek: () => undefined, find: async (code) => (await source.find(code, 0)).route };
 }
 
-/** What the redirect asks: `peek` answers at once or not at all. */
+/** What the redirect asks: `peek` answers at once or not at all; a caller who knows the time spares it a look at the clock. */
 export interface Resolver extends RouteSource {
-  peek(code: string): Route | undefined;
+  peek(code: string, nowMs?: number): Route | undefined;
 }
 
 export interface LookupBounds {

@@ -1,6 +1,7 @@
 // The process cache of routes: absolute time to live, negative entries apart, one lookup per code at a time.
 import type { Clock } from "../lib/clock.ts";
 import { ClockMap } from "../lib/clock-map.ts";
+import { DeadlineError, withDeadline } from "../lib/deadline.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Route } from "./link.ts";
 import type { Finding, FindingSource, RouteSource } from "./resolve.ts";
@@ -19,7 +20,9 @@ export interface RouteCacheOptions {
   readonly maxBytes: number;
   readonly unknownTtlMs: number;
   readonly maxUnknown: number;
-  /** After a failed lookup, expired entries are served without another try for this long. */
+  /** A lookup without an answer for this long means that the source cannot be asked now. */
+  readonly staleAfterMs: number;
+  /** While the source cannot be asked, it is tried again this often. */
   readonly retryAfterFailureMs: number;
   readonly onResult: (result: CacheResult) => void;
 }
@@ -43,7 +46,7 @@ const ENTRY_OVERHEAD_BYTES = 320;
 /**
  * Staleness is bounded by three rules: an entry's life is absolute (a hit never renews it); an invalidation removes the
  * entry and disowns a lookup that is in flight; `expireAll` ends every entry at once when invalidations may have been missed.
- * Only when the source cannot be asked is an expired entry served, and counted as `stale`.
+ * Only when the source cannot be asked is an expired entry served, and counted as `stale`: docs/decisions/0014-stale.md.
  */
 export class RouteCache implements RouteSource {
   readonly #options: RouteCacheOptions;
@@ -52,7 +55,9 @@ export class RouteCache implements RouteSource {
   readonly #unknown: ClockMap<string, number>;
   readonly #flights = new Map<string, Flight>();
   #epoch = 0;
-  #failedUntilMs = 0;
+  /** The last lookup failed or hangs: expired entries are served at once, and lookups go on beside them. */
+  #away = false;
+  #retryAtMs = 0;
 
   constructor(options: RouteCacheOptions) {
     this.#options = options;
@@ -65,9 +70,9 @@ export class RouteCache implements RouteSource {
   }
 
   /** A fresh entry, without waiting; undefined means that `find` has to be asked. */
-  peek(code: string): Route | undefined {
+  peek(code: string, nowMs = this.#options.clock()): Route | undefined {
     const entry = this.#known.get(code);
-    if (entry === undefined || !this.#isFresh(entry)) return undefined;
+    if (entry === undefined || !this.#isFresh(entry, nowMs)) return undefined;
     this.#options.onResult("hit");
     return entry.route;
   }
@@ -75,7 +80,7 @@ export class RouteCache implements RouteSource {
   async find(code: string): Promise<Route | undefined> {
     const nowMs = this.#options.clock();
     const entry = this.#known.get(code);
-    if (entry !== undefined && this.#isFresh(entry)) {
+    if (entry !== undefined && this.#isFresh(entry, nowMs)) {
       this.#options.onResult("hit");
       return entry.route;
     }
@@ -84,19 +89,11 @@ export class RouteCache implements RouteSource {
       this.#options.onResult("negative_hit");
       return undefined;
     }
-    if (entry !== undefined && this.#failedUntilMs > nowMs) return this.#serveStale(entry);
-    try {
-      const { route } = await (this.#flights.get(code) ?? this.#startFlight(code)).found;
-      this.#options.onResult("miss");
-      return route;
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code !== "TEMPORARILY_UNAVAILABLE") throw error;
-      this.#failedUntilMs = this.#options.clock() + this.#options.retryAfterFailureMs;
-      // Asked again, because an invalidation may have removed the entry while the lookup failed.
-      const kept = this.#known.get(code);
-      if (kept === undefined) throw error;
-      return this.#serveStale(kept);
+    if (entry !== undefined && this.#away) {
+      if (nowMs >= this.#retryAtMs) this.#retry(code);
+      return this.#serveStale(entry);
     }
+    return this.#ask(code, entry !== undefined);
   }
 
   /** The link of this code changed, to this version where it is known: nothing older will be kept. */
@@ -118,13 +115,44 @@ export class RouteCache implements RouteSource {
     this.#flights.clear();
   }
 
-  #isFresh(entry: Entry): boolean {
-    return entry.epoch === this.#epoch && entry.freshUntilMs > this.#options.clock();
+  #isFresh(entry: Entry, nowMs: number): boolean {
+    return entry.epoch === this.#epoch && entry.freshUntilMs > nowMs;
   }
 
   #serveStale(entry: Entry): Route {
     this.#options.onResult("stale");
     return entry.route;
+  }
+
+  /** Waits for a lookup; when it fails or takes too long, an entry that is still there is served instead. */
+  async #ask(code: string, hasEntry: boolean): Promise<Route | undefined> {
+    const { found: looking } = this.#flights.get(code) ?? this.#startFlight(code);
+    try {
+      const { staleAfterMs } = this.#options;
+      const { route } = await (hasEntry ? withDeadline(looking, staleAfterMs, "looking up a link") : looking);
+      this.#options.onResult("miss");
+      return route;
+    } catch (error) {
+      if (!(error instanceof DeadlineError) && !isUnavailable(error)) throw error;
+      if (error instanceof DeadlineError) this.#sourceIsAway();
+      // Asked again, because an invalidation may have removed the entry meanwhile.
+      const kept = this.#known.get(code);
+      if (kept !== undefined) return this.#serveStale(kept);
+      const { route } = await looking;
+      this.#options.onResult("miss");
+      return route;
+    }
+  }
+
+  #sourceIsAway(): void {
+    this.#away = true;
+    this.#retryAtMs = this.#options.clock() + this.#options.retryAfterFailureMs;
+  }
+
+  /** Asks the source again while expired entries are served. */
+  #retry(code: string): void {
+    this.#retryAtMs = this.#options.clock() + this.#options.retryAfterFailureMs;
+    if (!this.#flights.has(code)) this.#startFlight(code);
   }
 
   #startFlight(code: string): Flight {
@@ -133,16 +161,21 @@ export class RouteCache implements RouteSource {
     this.#flights.set(code, flight);
     flight.found.then(
       (found) => this.#land(code, flight, found),
-      () => this.#forget(code, flight),
+      (error: unknown) => {
+        this.#forget(code, flight);
+        if (isUnavailable(error)) this.#sourceIsAway();
+        // Whatever else it is, the next one who asks shall see it.
+        else this.#away = false;
+      },
     );
     return flight;
   }
 
   #land(code: string, flight: Flight, { route, ageMs }: Finding): void {
     this.#forget(code, flight);
+    this.#away = false;
     if (flight.outdated) return;
     const { clock, random, ttlMs, unknownTtlMs } = this.#options;
-    this.#failedUntilMs = 0;
     if (route === undefined) {
       this.#known.delete(code);
       this.#unknown.set(code, clock() + unknownTtlMs - ageMs, 1);
@@ -157,4 +190,8 @@ export class RouteCache implements RouteSource {
   #forget(code: string, flight: Flight): void {
     if (this.#flights.get(code) === flight) this.#flights.delete(code);
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof AppError && error.code === "TEMPORARILY_UNAVAILABLE";
 }

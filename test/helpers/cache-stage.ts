@@ -7,6 +7,7 @@ import { type CacheResult, RouteCache, type RouteCacheOptions } from "../../src/
 export const TTL_MS = 60_000;
 export const UNKNOWN_TTL_MS = 2_000;
 export const RETRY_MS = 500;
+const HOUR_MS = 3_600_000;
 
 export function aRoute(target: string, linkId = 1, version = 1): Route {
   return { linkId, version, target, status: 302, expiresAtMs: Number.POSITIVE_INFINITY, deleted: false };
@@ -34,6 +35,8 @@ export class CacheStage {
       maxBytes: 1_000_000,
       unknownTtlMs: UNKNOWN_TTL_MS,
       maxUnknown: 100,
+      // No lookup of a test is slow, unless it says so.
+      staleAfterMs: HOUR_MS,
       retryAfterFailureMs: RETRY_MS,
       onResult: (result) => this.results.push(result),
       ...options,
