@@ -47,7 +47,7 @@ export async function startWorker(config: Config, log: Log, version: string): Pr
   started.defer(() => client.disconnect());
 
   const instruments = createInstruments(version);
-  const streamInstruments = createStreamInstruments(instruments.registry);
+  const streamInstruments = createStreamInstruments(instruments.registry, config.streamMaxBytes);
   await startUpkeep(config, storage, log, started);
   const health = workerHealth(config, storage.sql, client);
   const admin = { host: config.adminHost, port: config.workAdminPort };

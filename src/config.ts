@@ -210,6 +210,30 @@ function findConflicts(config: Draft, labels: Labels, withRedis: boolean): strin
       `${labels.clicksWaitMs}: ${clicksWaitMs} is more than ${labels.clicksTimeoutMs} (${clicksTimeoutMs}); write at most that`,
     );
   }
+  const { streamWaitReplicas = 0, streamWaitMs = 0, redisTimeoutMs = Infinity } = config;
+  if (streamWaitReplicas > 0 && streamWaitMs >= redisTimeoutMs) {
+    conflicts.push(
+      `${labels.streamWaitMs}: ${streamWaitMs} is not less than ${labels.redisTimeoutMs} (${redisTimeoutMs}); write less, or no batch is ever confirmed while a replica is away`,
+    );
+  }
+  conflicts.push(...findReplicaConflicts(config, labels));
+  return conflicts;
+}
+
+function findReplicaConflicts(config: Draft, labels: Labels): string[] {
+  const { databaseUrl, databaseReadUrl, cache, cacheTtlMs = Infinity, replicaLagMaxMs = 0 } = config;
+  if (databaseReadUrl === undefined) return [];
+  const conflicts: string[] = [];
+  if ("databaseUrl" in config && databaseUrl === undefined) {
+    conflicts.push(
+      `${labels.databaseReadUrl}: the embedded Postgres has no replica; set HOP_DATABASE_URL to its primary`,
+    );
+  }
+  if (cache !== "off" && cacheTtlMs <= replicaLagMaxMs) {
+    conflicts.push(
+      `${labels.replicaLagMaxMs}: ${replicaLagMaxMs} is not less than ${labels.cacheTtlMs} (${cacheTtlMs}); write less than that`,
+    );
+  }
   return conflicts;
 }
 

@@ -26,7 +26,8 @@ reported at once.
   variables into its pods: set \`enableServiceLinks: false\`.)
 - \`--port\` and \`--workers\` win over \`HOP_PORT\` and \`HOP_WORKERS\`. Both win over what \`--preset\` sets, and a
   preset wins over the defaults.
-- \`HOP_DATABASE_URL\`, \`HOP_REDIS_URL\` and \`HOP_ADMIN_KEY\` are secrets and are never shown in an error.
+- \`HOP_DATABASE_URL\`, \`HOP_DATABASE_READ_URL\`, \`HOP_REDIS_URL\` and \`HOP_ADMIN_KEY\` are secrets and are never shown in
+  an error.
 - The two listeners can't share a port.
 `;
 

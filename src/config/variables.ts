@@ -1,13 +1,23 @@
 // The table of every variable: name, kind, default and meaning. Loading, problems and docs all come from it.
 
 import { BOUNDS } from "./bounds.ts";
+import { CACHE_BOUNDS } from "./cache-bounds.ts";
 import * as kinds from "./kinds.ts";
 import { LIMIT_BOUNDS } from "./limit-bounds.ts";
+import { OUTAGE_BOUNDS } from "./outage-bounds.ts";
+import { REPLICA_BOUNDS, REPLICA_VARIABLES } from "./replica-variables.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
 
-type Bounds = {
-  readonly [Name in keyof typeof BOUNDS | keyof typeof STREAM_BOUNDS | keyof typeof LIMIT_BOUNDS]: number;
+const ALL_BOUNDS = {
+  ...BOUNDS,
+  ...OUTAGE_BOUNDS,
+  ...CACHE_BOUNDS,
+  ...STREAM_BOUNDS,
+  ...REPLICA_BOUNDS,
+  ...LIMIT_BOUNDS,
 };
+
+type Bounds = { readonly [Name in keyof typeof ALL_BOUNDS]: number };
 
 /** What hop runs with. Each field is a variable of VARIABLES: `codeLength` is HOP_CODE_LENGTH. */
 export interface Config extends Bounds {
@@ -28,6 +38,8 @@ export interface Config extends Bounds {
   readonly dataDir: string;
   /** Undefined is the embedded Postgres. */
   readonly databaseUrl: string | undefined;
+  /** Undefined: every lookup goes to the primary. */
+  readonly databaseReadUrl: string | undefined;
   /** The most connections one process opens. */
   readonly databaseConnections: number;
   /** Several nodes, with commas between them, are a cluster. */
@@ -218,6 +230,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     group: "Cache",
     kind: kinds.oneOf("off", "memory", "redis", "tiered"),
     default: "memory",
+    defaultWithRedis: "tiered",
     doc: "where links are cached: nowhere, in each process, in Redis, or in each process and then in Redis",
   },
   codeLength: {
@@ -250,9 +263,8 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     default: "info",
     doc: "the least severe log line that is written",
   },
-  ...BOUNDS,
-  ...STREAM_BOUNDS,
-  ...LIMIT_BOUNDS,
+  ...REPLICA_VARIABLES,
+  ...ALL_BOUNDS,
 };
 
 /** In the order of the table. */
@@ -268,6 +280,8 @@ export function keysOf<Table extends object>(table: Table): Extract<keyof Table,
 /** Named sets of settings, for `--preset`. What the environment or another flag sets wins over them. */
 export const PRESETS = {
   "v0.1": { workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" },
+  "v0.3": { workers: 1, clicks: "stream", cache: "off" },
+  "v0.4": { workers: 1, clicks: "stream", cache: "tiered" },
 } as const satisfies Record<string, Partial<Config>>;
 
 /** A value that a variable will accept some day. */
@@ -279,10 +293,6 @@ export interface NotYet {
 
 /** All that this version of hop refuses and a later one won't. Delete a row when its feature arrives. */
 export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
-  cache: {
-    refuses: (text) => text === "redis" || text === "tiered",
-    problem: "redis and tiered aren't in this version of hop yet; write off or memory",
-  },
   workers: {
     refuses: (text) => text !== "1",
     problem: "this version of hop runs one process; write 1 or remove it",

@@ -48,8 +48,8 @@ describe("defaults", () => {
     expect(codeAlphabet).not.toMatch(/[0Oo1lIi]/);
   });
 
-  test("with Redis clicks are streamed, and links are still cached in the process", () => {
-    expect(load({ HOP_REDIS_URL: REDIS })).toMatchObject({ clicks: "stream", cache: "memory" });
+  test("with Redis clicks are streamed, and links are cached in the process and in Redis", () => {
+    expect(load({ HOP_REDIS_URL: REDIS })).toMatchObject({ clicks: "stream", cache: "tiered" });
   });
 
   test("an empty variable is an unset one", () => {
@@ -146,16 +146,18 @@ describe("problems", () => {
     expect(problemsOf(() => load({ HOP_CLICKS_WAIT_MS: "80", HOP_CLICKS_TIMEOUT_MS: "80" }))).toEqual([]);
   });
 
+  test("replicas have less time than the command that waits for them", () => {
+    const waits = { HOP_STREAM_WAIT_REPLICAS: "1", HOP_STREAM_WAIT_MS: "300" };
+    expect(problemsOf(() => load({ ...waits, HOP_REDIS_TIMEOUT_MS: "300" }))).toEqual([
+      "HOP_STREAM_WAIT_MS: 300 is not less than HOP_REDIS_TIMEOUT_MS (300); write less, or no batch is ever confirmed while a replica is away",
+    ]);
+    expect(problemsOf(() => load({ ...waits, HOP_REDIS_TIMEOUT_MS: "301" }))).toEqual([]);
+    expect(problemsOf(() => load({ HOP_STREAM_WAIT_MS: "300", HOP_REDIS_TIMEOUT_MS: "1" }))).toEqual([]);
+  });
+
   test("what this version can't do yet is refused, and nothing else is", () => {
-    const env = {
-      HOP_CACHE: "tiered",
-      HOP_WORKERS: "auto",
-    };
-    const problems = problemsOf(() => load(env));
+    const problems = problemsOf(() => load({ HOP_WORKERS: "auto" }));
     expect(problems).toHaveLength(Object.keys(NOT_YET).length);
-    expect(problems).toContain(
-      "HOP_CACHE: redis and tiered aren't in this version of hop yet; write off or memory",
-    );
     expect(problemsOf(() => load({ HOP_CLICKS: "inline", HOP_CACHE: "off", HOP_WORKERS: "1" }))).toEqual([]);
   });
 });
@@ -211,6 +213,14 @@ describe("flags and presets", () => {
     expect(preset).toEqual({ workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" });
   });
 
+  test("each step of the ladder adds to the one before", () => {
+    const steps = (["v0.3", "v0.4"] as const).map((preset) =>
+      load({ HOP_REDIS_URL: REDIS }, { flags: { preset } }),
+    );
+    expect(steps[0]).toMatchObject({ clicks: "stream", cache: "off" });
+    expect(steps[1]).toEqual({ ...load({ HOP_REDIS_URL: REDIS }), workers: 1, cache: "tiered" });
+  });
+
   test("what is set explicitly wins over the preset", () => {
     const env = { HOP_CACHE: "memory", HOP_REDIS_URL: REDIS };
     const config = loadLater(env, { flags: { preset: "v0.1", workers: "2" } });
@@ -219,7 +229,7 @@ describe("flags and presets", () => {
 
   test.each(["v9", "", "__proto__", "constructor"])("an unknown preset %j is refused", (preset) => {
     expect(problemsOf(() => load({}, { flags: { preset } }))).toEqual([
-      `--preset: ${JSON.stringify(preset)} is not a preset; write one of v0.1`,
+      `--preset: ${JSON.stringify(preset)} is not a preset; write one of ${Object.keys(PRESETS).join(", ")}`,
     ]);
   });
 });

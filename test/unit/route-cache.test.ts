@@ -1,6 +1,7 @@
 // The process cache of routes: how old an answer may be, how many are kept, and who asks the store.
 import { beforeEach, describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
+import { fresh } from "../../src/links/resolve.ts";
 import { aRoute, CacheStage, TTL_MS, UNKNOWN_TTL_MS } from "../helpers/cache-stage.ts";
 import { errorOf } from "../helpers/error-of.ts";
 
@@ -204,12 +205,12 @@ describe("invalidation", () => {
         const waiting: (() => void)[] = [];
         const cache = stage.open({
           // Reads the store the moment it is asked and answers late: the worst that a database can do.
-          source: {
+          source: fresh({
             find: () => {
               const read = aRoute(String(version), version);
               return new Promise((resolve) => waiting.push(() => resolve(read)));
             },
-          },
+          }),
         });
         const finds: Promise<{ atLeast: number; got: number | undefined }>[] = [];
         for (const { kind, value } of steps) {

@@ -5,8 +5,8 @@ import { type Database, type DatabaseOptions, openDatabase } from "./database.ts
 
 export interface LinkListenerOptions {
   readonly database: Omit<DatabaseOptions, "connections" | "onClose" | "onNotify">;
-  /** `sentAtMs` is the database's clock at the change. */
-  readonly onChange: (code: string, sentAtMs: number) => void;
+  /** `sentAtMs` is the database's clock at the change; `version` is undefined in a message that was sent by hand. */
+  readonly onChange: (code: string, sentAtMs: number, version: number | undefined) => void;
   /** Changes may have been missed: when the connection was lost, when it is back, and on TRUNCATE. */
   readonly onGap: () => void;
   readonly onListening: (listening: boolean) => void;
@@ -76,8 +76,9 @@ export class LinkListener {
       this.#options.onGap();
       return;
     }
-    const [, sentAtMs, code] = payload.split(" ");
-    if (code !== undefined) this.#options.onChange(code, Number(sentAtMs));
+    const [, sentAtMs, code, version] = payload.split(" ");
+    if (code === undefined) return;
+    this.#options.onChange(code, Number(sentAtMs), version === undefined ? undefined : Number(version));
   }
 }
 
