@@ -32,16 +32,22 @@ module.exports = {
       ["^src/(storage|lib)/", "^src/(links|clicks|keys)/"],
       "storage knows no HTTP",
     ),
+    only(
+      "fleet-knows-processes",
+      "^src/fleet/",
+      ["^src/(fleet|lib)/"],
+      "fleet knows no HTTP routes and no storage",
+    ),
     {
       name: "http-uses-no-database-client",
       severity: "error",
-      from: { path: "^src/(http|links|clicks|keys|lib)/" },
+      from: { path: "^src/(http|links|clicks|keys|lib|fleet)/" },
       to: { path: "node_modules/(postgres|ioredis|pg|postgrator)/" },
     },
     {
       name: "only-compose-and-commands-wire",
       severity: "error",
-      from: { path: "^src/(http|links|clicks|keys|lib|storage)/" },
+      from: { path: "^src/(http|links|clicks|keys|lib|storage|fleet)/" },
       to: { path: "^src/(compose[^/]*|open-[^/]*|config|main)\\.ts$|^src/(commands|config)/" },
     },
     {

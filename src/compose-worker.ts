@@ -50,7 +50,7 @@ export async function startWorker(config: Config, log: Log, version: string): Pr
   const streamInstruments = createStreamInstruments(instruments.registry, config.streamMaxBytes);
   await startUpkeep(config, storage, log, started);
   const health = workerHealth(config, storage.sql, client);
-  const admin = { host: config.adminHost, port: config.workAdminPort };
+  const admin = { host: config.adminHost, port: config.workAdminPort, portName: "HOP_WORK_ADMIN_PORT" };
   const adminUrl = startAdmin(admin, health, instruments, started);
   // A worker that comes back finds what it left under its name, which the port makes unique on its host.
   const part = adminUrl === undefined ? `${process.pid}-${Math.random().toString(36).slice(2)}` : admin.port;
@@ -174,10 +174,25 @@ function openReader(
   });
 }
 
+/**
+ * JavaScriptCore lets garbage grow to several times what is alive. 200,000 clicks that all differ, in one backlog: 224 MB
+ * resident at the most without this, 159 MB with it; one collection takes some 30 ms, in which nobody waits for the worker.
+ */
+function collectGarbage(everyBytes: number): (bytes: number) => void {
+  let waiting = 0;
+  return (bytes) => {
+    waiting += bytes;
+    if (waiting < everyBytes) return;
+    waiting = 0;
+    Bun.gc(true);
+  };
+}
+
 function ingestOptions({ config, instruments, streamInstruments, log }: IngestParts) {
   return {
     maxClicks: config.ingestClicksMax,
     maxBytes: config.ingestBytesMax,
+    pauseMs: config.ingestPauseMs,
     maxDeliveries: config.streamDeliveriesMax,
     random: Math.random,
     onStored: (newClicks: number, allClicks: number) => {
@@ -185,6 +200,7 @@ function ingestOptions({ config, instruments, streamInstruments, log }: IngestPa
       instruments.clicks.add("duplicate", allClicks - newClicks);
       instruments.clickBatchSize.observe(allClicks);
     },
+    onConfirmed: collectGarbage(config.ingestCollectBytes),
     onBuried: ({ id }: { id: string }, reason: string) => {
       streamInstruments.buried.inc();
       log.error({ entry: id, reason }, "a batch was put aside; see `hop dead list`");

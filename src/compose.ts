@@ -5,19 +5,20 @@ import { SaltKeeper } from "./clicks/salt-keeper.ts";
 import { AgentReader, CountryReader } from "./clicks/visitor.ts";
 import { startAdmin } from "./compose-admin.ts";
 import type { Config } from "./config.ts";
+import { Departure, type Manner, sayGoodbye, stopListening } from "./fleet/drain.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
 import { apiEndpoints } from "./http/endpoints.ts";
+import type { Health } from "./http/health.ts";
 import { openApiDocument } from "./http/openapi.ts";
 import { createPreview } from "./http/preview.ts";
 import { createRedirect } from "./http/redirect.ts";
 import { createRefuse } from "./http/refusal.ts";
 import { transportHeaders } from "./http/security-headers.ts";
-import { type Listener, listen } from "./http/server.ts";
+import { listen, type Sharing } from "./http/server.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 import { Authenticator } from "./keys/authenticate.ts";
 import { systemClock } from "./lib/clock.ts";
-import { withDeadline } from "./lib/deadline.ts";
 import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { CodeGenerator } from "./links/code.ts";
@@ -48,7 +49,11 @@ export interface Hop {
   readonly adminUrl: string | undefined;
   /** The admin API key, only when this start made it. */
   readonly newAdminKey: string | undefined;
-  close(): Promise<void>;
+  readonly port: number;
+  readonly health: Health;
+  readonly registry: Instruments["registry"];
+  /** Serves on for HOP_DRAIN_MS (or HOP_HANDOVER_MS, or not), then finishes what is in flight and undoes everything. */
+  close(manner?: Manner): Promise<void>;
 }
 
 const MAINTENANCE_MS = 60 * 60 * 1_000;
@@ -56,7 +61,12 @@ const IDEMPOTENCY_MS = 24 * 60 * 60 * 1_000;
 /** Bytes above HOP_BODY_BYTES that are still read, so that the answer is a problem document and not a closed door. */
 const BODY_MARGIN_BYTES = 1 << 20;
 
-export async function startServer(config: Config, log: Log, version: string): Promise<Hop> {
+export async function startServer(
+  config: Config,
+  log: Log,
+  version: string,
+  sharing: Sharing = "alone",
+): Promise<Hop> {
   await using started = new AsyncDisposableStack();
   const storage = await openStorage(config, log);
   started.defer(() => storage.close());
@@ -113,7 +123,10 @@ export async function startServer(config: Config, log: Log, version: string): Pr
     onTouchFailed: (error) => log.warn({ err: error }, "the last use of an API key was not remembered"),
   });
   started.defer(() => authenticator.close());
+  const departure = new Departure();
   const server = listen({
+    sharing,
+    onAnswer: (answer) => (departure.begun ? sayGoodbye(answer) : answer),
     host: config.host,
     port: config.port,
     idleTimeoutSeconds: config.idleTimeoutSeconds,
@@ -163,7 +176,15 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   started.defer(() => health.drain());
 
   const running = started.move();
-  return { baseUrl, adminUrl, newAdminKey, close: () => running.disposeAsync() };
+  const close = async (manner: Manner = "drain") => {
+    departure.begin();
+    if (manner !== "hand over") health.drain();
+    const serveOnMs = { drain: config.drainMs, "hand over": config.handoverMs, now: 0 }[manner];
+    await Bun.sleep(serveOnMs);
+    await running.disposeAsync();
+  };
+  const { port = config.port } = server;
+  return { baseUrl, adminUrl, newAdminKey, port, health, registry: instruments.registry, close };
 }
 
 /** What has to be done before the first request and then every hour. */
@@ -211,10 +232,4 @@ function createLinkManager(
     onChanged: invalidate,
     freshenClicks: () => rollup.freshen(),
   });
-}
-
-/** Finishes what is being answered, within the deadline, then closes what is left. */
-async function stopListening(server: Listener, timeoutMs: number): Promise<void> {
-  await withDeadline(server.stop(), timeoutMs, "finishing requests").catch(() => undefined);
-  await server.stop(true);
 }

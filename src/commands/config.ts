@@ -6,8 +6,15 @@ import type { Log } from "../lib/log.ts";
 import { openStorage, type Storage } from "../open-storage.ts";
 import { openLog } from "./log.ts";
 
+/** The flags of `hop serve` that are settings. */
+export interface ServeFlags {
+  readonly port?: string;
+  readonly workers?: string;
+  readonly preset?: string;
+}
+
 /** @throws ConfigError with every problem */
-export function readConfig(flags: { port?: string; workers?: string; preset?: string } = {}): Config {
+export function readConfig(flags: ServeFlags = {}): Config {
   return loadConfig({
     env: process.env,
     flags,

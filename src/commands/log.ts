@@ -3,11 +3,12 @@ import type { Config } from "../config.ts";
 import { secretsOf } from "../config/secrets.ts";
 import { createLog, type Log } from "../lib/log.ts";
 
-/** On stdout: pretty on a terminal, else JSON lines. Never shows a secret of the configuration. */
-export function openLog(config: Config): Log {
+/** On stdout: pretty on a terminal, else JSON lines. Never shows a secret of the configuration. `base` is in every line. */
+export function openLog(config: Config, base?: object): Log {
   return createLog({
     level: config.logLevel,
     pretty: process.stdout.isTTY,
     secrets: secretsOf(config),
+    ...(base !== undefined && { base }),
   });
 }

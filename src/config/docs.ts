@@ -1,6 +1,6 @@
 // docs/configuration.md, made from the table of variables.
 
-import { keysOf, NOT_YET, PRESETS, VARIABLES, type Config, type Group, type Variable } from "./variables.ts";
+import { keysOf, PRESETS, VARIABLES, type Config, type Group, type Variable } from "./variables.ts";
 
 const GROUPS: readonly Group[] = [
   "Serving",
@@ -56,7 +56,6 @@ export function configurationPage(): string {
     INTRODUCTION,
     ...sections,
     ...presets(),
-    ...notYet(),
   ].join("\n");
 }
 
@@ -78,9 +77,4 @@ function presets(): string[] {
     return `- \`${name}\`: ${settings.join(", ")}`;
   });
   return ["## Presets", "", ...lines, ""];
-}
-
-function notYet(): string[] {
-  const lines = keysOf(NOT_YET).map((field) => `- \`${VARIABLES[field].name}\`: ${NOT_YET[field]?.problem}`);
-  return lines.length === 0 ? [] : ["## Not in this version", "", ...lines, ""];
 }

@@ -2,6 +2,7 @@
 
 import { BOUNDS } from "./bounds.ts";
 import { CACHE_BOUNDS } from "./cache-bounds.ts";
+import { FLEET_BOUNDS } from "./fleet-bounds.ts";
 import * as kinds from "./kinds.ts";
 import { LIMIT_BOUNDS } from "./limit-bounds.ts";
 import { OUTAGE_BOUNDS } from "./outage-bounds.ts";
@@ -15,6 +16,7 @@ const ALL_BOUNDS = {
   ...STREAM_BOUNDS,
   ...REPLICA_BOUNDS,
   ...LIMIT_BOUNDS,
+  ...FLEET_BOUNDS,
 };
 
 type Bounds = { readonly [Name in keyof typeof ALL_BOUNDS]: number };
@@ -280,21 +282,7 @@ export function keysOf<Table extends object>(table: Table): Extract<keyof Table,
 /** Named sets of settings, for `--preset`. What the environment or another flag sets wins over them. */
 export const PRESETS = {
   "v0.1": { workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" },
+  "v0.2": { workers: 4, databaseConnections: 1, clicks: "inline", cache: "off" },
   "v0.3": { workers: 1, clicks: "stream", cache: "off" },
   "v0.4": { workers: 1, clicks: "stream", cache: "tiered" },
 } as const satisfies Record<string, Partial<Config>>;
-
-/** A value that a variable will accept some day. */
-export interface NotYet {
-  refuses(text: string): boolean;
-  /** Follows the variable's name and a colon. */
-  readonly problem: string;
-}
-
-/** All that this version of hop refuses and a later one won't. Delete a row when its feature arrives. */
-export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
-  workers: {
-    refuses: (text) => text !== "1",
-    problem: "this version of hop runs one process; write 1 or remove it",
-  },
-};

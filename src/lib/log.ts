@@ -17,16 +17,21 @@ export interface LogOptions {
   readonly pretty: boolean;
   /** Texts that must not be printed, wherever they stand. */
   readonly secrets: readonly string[];
+  /** Fields of every line. */
+  readonly base?: object;
 }
 
 /** Fields that must never be printed, wherever they appear one level deep. */
 const SECRETS = ["authorization", "password", "databaseUrl", "redisUrl", "adminKey"];
 
 /** @param destination stdout when missing */
-export function createLog({ level, pretty, secrets }: LogOptions, destination?: DestinationStream): Log {
+export function createLog(
+  { level, pretty, secrets, base }: LogOptions,
+  destination?: DestinationStream,
+): Log {
   const options = {
     level,
-    base: null,
+    base: base ?? null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: describeError },

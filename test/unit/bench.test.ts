@@ -27,7 +27,7 @@ function report(changes: Partial<WrkReport> = {}): WrkReport {
 
 function sample(subject: SubjectName, round: number, perSecond: number): Sample {
   const laws = [noErrors(report())];
-  const cpu = { serverCpuUs: 10, databaseCpuUs: undefined, othersShare: 0.01 };
+  const cpu = { cpuUs: { server: 10 }, othersShare: 0.01 };
   return { subject, round, perSecond, report: report(), ...cpu, hop: undefined, laws };
 }
 

@@ -152,8 +152,11 @@ describe("the dashboard", () => {
   });
 
   test("shows what every alert watches", () => {
-    const asked = (expr: string) => parsePromql(withoutVariables(expr)).selectors.map(({ metric }) => metric);
     const shown = new Set(panels.flatMap(({ queries }) => queries.flatMap(({ expr }) => asked(expr))));
     expect(alerts.flatMap(({ expr }) => asked(expr)).filter((metric) => !shown.has(metric))).toEqual([]);
   });
 });
+
+function asked(expr: string) {
+  return parsePromql(withoutVariables(expr)).selectors.map(({ metric }) => metric);
+}
