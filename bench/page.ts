@@ -75,7 +75,7 @@ Storing: hop is loaded for ${seconds * 3} s while no worker runs, with user agen
 stores what is in the stream. Its clicks are durable once they are out of the stream, and rows once the hourly totals have
 them. COPY takes the same rows from a file into an empty table of the same shape, in the server, without a client.
 
-Statistics: a hop of its own gets clicks of the last 30 days in batches of 50, in the queue where a worker puts them, and
+Statistics, when asked for (\`--only statistics\`): a hop of its own gets clicks of the last 30 days in batches of 50, in the queue where a worker puts them, and
 makes its rows and rollups from them; one in ten is of one link, the others are of thousands, by Zipf's law. Then that link is asked for,
 600 times one after the other, every interval and dimension in turn, after \`VACUUM ANALYZE\`.
 

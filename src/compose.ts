@@ -9,23 +9,28 @@ import { Departure, type Manner, sayGoodbye, stopListening } from "./fleet/drain
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
 import { apiEndpoints } from "./http/endpoints.ts";
-import { Health } from "./http/health.ts";
 import { openApiDocument } from "./http/openapi.ts";
 import { createPreview } from "./http/preview.ts";
 import { createRedirect } from "./http/redirect.ts";
+import { createRefuse } from "./http/refusal.ts";
+import { transportHeaders } from "./http/security-headers.ts";
 import { listen, type Sharing } from "./http/server.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 import { Authenticator } from "./keys/authenticate.ts";
 import { systemClock } from "./lib/clock.ts";
-import { withDeadline } from "./lib/deadline.ts";
 import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { CodeGenerator } from "./links/code.ts";
 import { LinkManager } from "./links/manage.ts";
+import type { Health } from "./http/health.ts";
+import { serverHealth } from "./open-health.ts";
+import { openLimits } from "./open-limits.ts";
 import { openRecorder } from "./open-recorder.ts";
+import { openSharedRedis } from "./open-redis.ts";
 import { openResolver } from "./open-resolver.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
+import { openTracing } from "./open-tracing.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
@@ -72,6 +77,10 @@ export async function startServer(
 
   const instruments = createInstruments(version);
   const salts = await startMaintenance(config, storage, log, started);
+  const tracer = await openTracing(
+    { config, registry: instruments.registry, process: "serve", version },
+    started,
+  );
   const store =
     config.clicks === "stream"
       ? openClickStream(
@@ -81,23 +90,22 @@ export async function startServer(
           started,
         )
       : new PostgresClickStore(storage.hotSql);
-  const recorder = await openRecorder({ config, store, instruments, log }, (producer) =>
+  const tracedStore = tracer?.around(store, config.clicks === "stream" ? "append" : "store") ?? store;
+  const recorder = await openRecorder({ config, store: tracedStore, instruments, log }, (producer) =>
     new PostgresClickStore(storage.sql).openProducer(producer),
   );
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
   const { resolver, invalidate } = await openResolver({ config, storage, instruments, log }, started);
 
-  const health = new Health([
-    {
-      name: "postgres",
-      check: async () => {
-        await withDeadline(storage.sql`SELECT 1`, config.lookupTimeoutMs, "asking Postgres");
-      },
-    },
-  ]);
+  const redis = openSharedRedis(config, log, started);
+  const health = serverHealth(config, storage.sql, redis);
   let baseUrl = config.baseUrl ?? "";
   const clock = systemClock;
+  const salt = (day: string) => salts.saltOf(day);
+  const limits = openLimits({ config, clock, salt, redis, instruments });
   const onBug = (error: unknown, requestId: string) => log.error({ err: error, requestId }, "request failed");
+  const headers = transportHeaders(baseUrl);
+  const refuse = createRefuse({ limits, headers, onBug });
   const rollup = new RollupKeeper({
     rollup: new PostgresRollup(storage.sql),
     totalsEveryMs: config.totalsIntervalMs,
@@ -134,25 +142,29 @@ export async function startServer(
       resolver,
       recorder,
       observer: new ClickObserver({
-        salt: (day) => salts.saltOf(day),
+        salt,
         agents: new AgentReader({ entries: 10_000 }),
         countries: await CountryReader.open(),
       }),
       clock,
+      tracer,
       onDone: (outcome, startedAtMs) => {
         instruments.redirects.add(outcome);
         if (outcome === "redirected") instruments.clicks.add("recorded");
         instruments.redirectSeconds.observe((performance.now() - startedAtMs) / 1_000);
       },
-      onBug,
+      refuse,
     }),
-    preview: createPreview({ links, clock, baseUrl: () => baseUrl, onBug }),
+    preview: createPreview({ links, clock, baseUrl: () => baseUrl, refuse, headers }),
     app: createApp({
       endpoints,
       openApi: openApiDocument(endpoints, version),
       authenticator,
       bodyBounds: { maxBytes: config.bodyBytes, timeoutMs: config.bodyTimeoutMs },
       health,
+      limits,
+      maxInFlight: config.apiRequestsMax,
+      headers,
       onRequest: (route, method, status, seconds) => {
         instruments.httpRequests.inc({ route, method, status });
         instruments.httpSeconds.observe(seconds);

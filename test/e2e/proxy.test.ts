@@ -9,6 +9,7 @@ import { RedirectLoad } from "../helpers/redirect-load.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
 const CONNECTIONS = 8;
+const REDIRECTED = 'hop_redirects_total{outcome="redirected"}';
 
 describe("behind nginx", () => {
   let database: TestDatabase;
@@ -60,7 +61,13 @@ describe("behind nginx", () => {
           await receive(300);
           await servers[index]?.kill(signal);
           await receive(300);
-          servers[index] = await start(port);
+          const server = await start(port);
+          servers[index] = server;
+          // nginx leaves a server that failed alone for fail_timeout: until then there is only the other one.
+          await waitFor(
+            "nginx to come back to the server",
+            async () => (await server.metric(REDIRECTED)) > 0,
+          );
         }
         await receive(300);
       } finally {

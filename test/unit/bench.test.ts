@@ -1,7 +1,7 @@
 // The benchmark's arithmetic: what it says of a run must follow from the run.
 import { describe, expect, test } from "bun:test";
 import { chartOf } from "../../bench/chart.ts";
-import { figure, judgeGoals, median, ratio } from "../../bench/figures.ts";
+import { figure, judgeGoals, median, ratio, type Results } from "../../bench/figures.ts";
 import type { Ledger } from "../../bench/hop.ts";
 import { countsAgree, ledgerBalances, littlesLaw, noErrors, quiet } from "../../bench/laws.ts";
 import type { Sample } from "../../bench/measure.ts";
@@ -35,6 +35,12 @@ function ledger(storedClicks: number, dropped = {}, verdict: Ledger["verdict"] =
   return { verdict, storedClicks, dropped, reasons: [] };
 }
 
+/** Of the goals of storing and of statistics, which are the last. */
+function verdicts(results: Partial<Results>): (boolean | undefined)[] {
+  const goals = judgeGoals({ samples: [], firstStartsMs: [], ...results });
+  return goals.slice(-5).map(({ met }) => met);
+}
+
 describe("figures", () => {
   test("a median is the middle value, or the mean of the two in the middle", () => {
     expect(median([3, 1, 2])).toBe(2);
@@ -63,6 +69,22 @@ describe("figures", () => {
     const [batch, async] = judgeGoals({ samples, firstStartsMs: [] });
     expect(batch?.met).toBe(false);
     expect(async?.met).toBeUndefined();
+  });
+
+  test("storing and statistics have goals, and are not judged when they were not measured", () => {
+    const storing = {
+      clicks: 1_000,
+      bytesPerClick: 121,
+      storedPerSecond: 90_000,
+      rowsPerSecond: 59_000,
+      copiedPerSecond: 900_000,
+      peakBytes: 150e6,
+      laws: [],
+    };
+    const size = { clicks: 100, linkClicks: 10, p50Ms: 2, p99Ms: 9, fillSeconds: 1 };
+    const statistics = { few: size, many: { ...size, p50Ms: 2.9, p99Ms: 51 }, laws: [] };
+    expect(verdicts({ storing, statistics })).toEqual([false, true, false, false, true]);
+    expect(verdicts({})).toEqual(Array.from({ length: 5 }, () => undefined));
   });
 });
 

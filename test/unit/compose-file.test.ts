@@ -14,7 +14,10 @@ const serviceSchema = z.object({
   volumes: z.array(z.string()).default([]),
   ports: z.array(z.string()).default([]),
   secrets: z.array(z.string()).default([]),
-  networks: z.union([z.array(z.string()), z.record(z.string(), z.object({ ipv4_address: z.string() }))]),
+  networks: z.union([
+    z.array(z.string()),
+    z.record(z.string(), z.object({ ipv4_address: z.string().optional() })),
+  ]),
   depends_on: z.record(z.string(), z.object({ condition: z.string() })).default({}),
   healthcheck: z.object({ test: z.array(z.string()) }).optional(),
   hostname: z.string().optional(),
@@ -71,6 +74,15 @@ describe("compose.yaml", () => {
     expect(ports.filter((port) => !port.includes("127.0.0.1:"))).toEqual([
       "proxy ${HOP_HTTP_PORT:-8080}:8080",
     ]);
+  });
+
+  test("gives every server an address that stays, because nginx asks for it once", () => {
+    for (const name of ["server-1", "server-2"]) {
+      const { networks } = service(name);
+      expect(Array.isArray(networks) ? undefined : networks["edge"]?.ipv4_address).toMatch(
+        /^172\.30\.86\.\d+$/,
+      );
+    }
   });
 
   test("believes the address that it gives to the proxy, and no other", () => {

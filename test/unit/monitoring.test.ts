@@ -137,6 +137,8 @@ describe("every alert", () => {
   });
 });
 
+const asked = (expr: string) => parsePromql(withoutVariables(expr)).selectors.map(({ metric }) => metric);
+
 describe("the dashboard", () => {
   test("is what panels.ts says", async () => {
     expect(await generatedFile("../deploy/grafana/dashboards/hop.json").text()).toBe(dashboardPage());
@@ -156,7 +158,3 @@ describe("the dashboard", () => {
     expect(alerts.flatMap(({ expr }) => asked(expr)).filter((metric) => !shown.has(metric))).toEqual([]);
   });
 });
-
-function asked(expr: string) {
-  return parsePromql(withoutVariables(expr)).selectors.map(({ metric }) => metric);
-}
