@@ -4,6 +4,7 @@ import { z } from "zod";
 import { dashboardPage } from "../../deploy/grafana/dashboard.ts";
 import { ROWS } from "../../deploy/grafana/panels.ts";
 import { createInstruments } from "../../src/instruments.ts";
+import { createReplicaInstruments } from "../../src/open-replica.ts";
 import { createStreamInstruments } from "../../src/stream-instruments.ts";
 import { generatedFile } from "../helpers/generated.ts";
 import { parsePromql, withoutVariables } from "../helpers/promql.ts";
@@ -45,6 +46,7 @@ async function exportedMetrics(): Promise<Map<string, Map<string, Set<string>>>>
   const instruments = createInstruments("1.2.3");
   instruments.watchSpool(() => 0, 1);
   createStreamInstruments(instruments.registry, 1);
+  createReplicaInstruments(instruments.registry);
   const metrics = new Map<string, Map<string, Set<string>>>();
   const labelsOf = (name: string) => {
     const labels = metrics.get(name) ?? new Map<string, Set<string>>();
