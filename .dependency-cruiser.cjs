@@ -32,17 +32,36 @@ module.exports = {
       ["^src/(storage|lib)/", "^src/(links|clicks|keys)/"],
       "storage knows no HTTP",
     ),
+    only(
+      "fleet-knows-processes",
+      "^src/fleet/",
+      ["^src/(fleet|lib)/"],
+      "fleet knows no HTTP routes and no storage",
+    ),
     {
       name: "http-uses-no-database-client",
       severity: "error",
-      from: { path: "^src/(http|links|clicks|keys|lib)/" },
+      from: { path: "^src/(http|links|clicks|keys|lib|fleet)/" },
       to: { path: "node_modules/(postgres|ioredis|pg|postgrator)/" },
     },
     {
       name: "only-compose-and-commands-wire",
       severity: "error",
-      from: { path: "^src/(http|links|clicks|keys|lib|storage)/" },
+      from: { path: "^src/(http|links|clicks|keys|lib|storage|fleet)/" },
       to: { path: "^src/(compose[^/]*|open-[^/]*|config|main)\\.ts$|^src/(commands|config)/" },
+    },
+    only(
+      "tracing-wraps-clicks",
+      "^src/tracing/",
+      ["^src/(tracing|clicks|lib)/"],
+      "tracing knows no HTTP and no storage",
+    ),
+    {
+      name: "tracing-is-loaded-when-it-is-on",
+      comment: "whoever traces nothing loads nothing of it: only open-tracing.ts imports it, at run time",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/tracing/" },
+      to: { path: "^src/tracing/|node_modules/@opentelemetry/", dependencyTypesNot: ["dynamic-import"] },
     },
     {
       name: "bench-uses-the-http-api",

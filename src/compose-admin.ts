@@ -1,21 +1,29 @@
-// Starts the listener for operators, which servers and workers have alike.
+// Starts the listener for operators, which servers, workers and supervisors have alike.
 import type { Health } from "./http/health.ts";
 import { listenAdmin } from "./http/server.ts";
-import type { Instruments } from "./instruments.ts";
+
+interface AdminParts {
+  readonly host: string;
+  readonly port: number;
+  /** The variable that the port comes from. */
+  readonly portName?: string;
+}
 
 /** Health and metrics; undefined when the port is 0. @throws when the port is taken */
 export function startAdmin(
-  admin: { readonly host: string; readonly port: number },
-  health: Health,
-  { registry }: Instruments,
+  { host, port, portName = "HOP_ADMIN_PORT" }: AdminParts,
+  health: Pick<Health, "live" | "ready">,
+  { registry }: { registry: { metrics(): Promise<string>; readonly contentType: string } },
   started: AsyncDisposableStack,
 ): string | undefined {
-  if (admin.port === 0) return undefined;
+  if (port === 0) return undefined;
   const server = listenAdmin({
-    ...admin,
+    host,
+    port,
+    portName,
     health,
     metrics: async () => ({ body: await registry.metrics(), contentType: registry.contentType }),
   });
   started.defer(() => server.stop(true));
-  return `http://${admin.host}:${server.port}`;
+  return `http://${host}:${server.port}`;
 }

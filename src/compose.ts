@@ -5,26 +5,32 @@ import { SaltKeeper } from "./clicks/salt-keeper.ts";
 import { AgentReader, CountryReader } from "./clicks/visitor.ts";
 import { startAdmin } from "./compose-admin.ts";
 import type { Config } from "./config.ts";
+import { Departure, type Manner, sayGoodbye, stopListening } from "./fleet/drain.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
 import { apiEndpoints } from "./http/endpoints.ts";
-import { Health } from "./http/health.ts";
 import { openApiDocument } from "./http/openapi.ts";
 import { createPreview } from "./http/preview.ts";
 import { createRedirect } from "./http/redirect.ts";
-import { type Listener, listen } from "./http/server.ts";
+import { createRefuse } from "./http/refusal.ts";
+import { transportHeaders } from "./http/security-headers.ts";
+import { listen, type Sharing } from "./http/server.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 import { Authenticator } from "./keys/authenticate.ts";
 import { systemClock } from "./lib/clock.ts";
-import { withDeadline } from "./lib/deadline.ts";
 import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { CodeGenerator } from "./links/code.ts";
 import { LinkManager } from "./links/manage.ts";
+import type { Health } from "./http/health.ts";
+import { serverHealth } from "./open-health.ts";
+import { openLimits } from "./open-limits.ts";
 import { openRecorder } from "./open-recorder.ts";
+import { openSharedRedis } from "./open-redis.ts";
 import { openResolver } from "./open-resolver.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
+import { openTracing } from "./open-tracing.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
@@ -44,7 +50,11 @@ export interface Hop {
   readonly adminUrl: string | undefined;
   /** The admin API key, only when this start made it. */
   readonly newAdminKey: string | undefined;
-  close(): Promise<void>;
+  readonly port: number;
+  readonly health: Health;
+  readonly registry: Instruments["registry"];
+  /** Serves on for HOP_DRAIN_MS (or HOP_HANDOVER_MS, or not), then finishes what is in flight and undoes everything. */
+  close(manner?: Manner): Promise<void>;
 }
 
 const MAINTENANCE_MS = 60 * 60 * 1_000;
@@ -52,7 +62,12 @@ const IDEMPOTENCY_MS = 24 * 60 * 60 * 1_000;
 /** Bytes above HOP_BODY_BYTES that are still read, so that the answer is a problem document and not a closed door. */
 const BODY_MARGIN_BYTES = 1 << 20;
 
-export async function startServer(config: Config, log: Log, version: string): Promise<Hop> {
+export async function startServer(
+  config: Config,
+  log: Log,
+  version: string,
+  sharing: Sharing = "alone",
+): Promise<Hop> {
   await using started = new AsyncDisposableStack();
   const storage = await openStorage(config, log);
   started.defer(() => storage.close());
@@ -62,6 +77,10 @@ export async function startServer(config: Config, log: Log, version: string): Pr
 
   const instruments = createInstruments(version);
   const salts = await startMaintenance(config, storage, log, started);
+  const tracer = await openTracing(
+    { config, registry: instruments.registry, process: "serve", version },
+    started,
+  );
   const store =
     config.clicks === "stream"
       ? openClickStream(
@@ -71,23 +90,22 @@ export async function startServer(config: Config, log: Log, version: string): Pr
           started,
         )
       : new PostgresClickStore(storage.hotSql);
-  const recorder = await openRecorder({ config, store, instruments, log }, (producer) =>
+  const tracedStore = tracer?.around(store, config.clicks === "stream" ? "append" : "store") ?? store;
+  const recorder = await openRecorder({ config, store: tracedStore, instruments, log }, (producer) =>
     new PostgresClickStore(storage.sql).openProducer(producer),
   );
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
   const { resolver, invalidate } = await openResolver({ config, storage, instruments, log }, started);
 
-  const health = new Health([
-    {
-      name: "postgres",
-      check: async () => {
-        await withDeadline(storage.sql`SELECT 1`, config.lookupTimeoutMs, "asking Postgres");
-      },
-    },
-  ]);
+  const redis = openSharedRedis(config, log, started);
+  const health = serverHealth(config, storage.sql, redis);
   let baseUrl = config.baseUrl ?? "";
   const clock = systemClock;
+  const salt = (day: string) => salts.saltOf(day);
+  const limits = openLimits({ config, clock, salt, redis, instruments });
   const onBug = (error: unknown, requestId: string) => log.error({ err: error, requestId }, "request failed");
+  const headers = transportHeaders(baseUrl);
+  const refuse = createRefuse({ limits, headers, onBug });
   const rollup = new RollupKeeper({
     rollup: new PostgresRollup(storage.sql),
     totalsEveryMs: config.totalsIntervalMs,
@@ -111,7 +129,10 @@ export async function startServer(config: Config, log: Log, version: string): Pr
     onTouchFailed: (error) => log.warn({ err: error }, "the last use of an API key was not remembered"),
   });
   started.defer(() => authenticator.close());
+  const departure = new Departure();
   const server = listen({
+    sharing,
+    onAnswer: (answer) => (departure.begun ? sayGoodbye(answer) : answer),
     host: config.host,
     port: config.port,
     idleTimeoutSeconds: config.idleTimeoutSeconds,
@@ -121,25 +142,29 @@ export async function startServer(config: Config, log: Log, version: string): Pr
       resolver,
       recorder,
       observer: new ClickObserver({
-        salt: (day) => salts.saltOf(day),
+        salt,
         agents: new AgentReader({ entries: 10_000 }),
         countries: await CountryReader.open(),
       }),
       clock,
+      tracer,
       onDone: (outcome, startedAtMs) => {
         instruments.redirects.add(outcome);
         if (outcome === "redirected") instruments.clicks.add("recorded");
         instruments.redirectSeconds.observe((performance.now() - startedAtMs) / 1_000);
       },
-      onBug,
+      refuse,
     }),
-    preview: createPreview({ links, clock, baseUrl: () => baseUrl, onBug }),
+    preview: createPreview({ links, clock, baseUrl: () => baseUrl, refuse, headers }),
     app: createApp({
       endpoints,
       openApi: openApiDocument(endpoints, version),
       authenticator,
       bodyBounds: { maxBytes: config.bodyBytes, timeoutMs: config.bodyTimeoutMs },
       health,
+      limits,
+      maxInFlight: config.apiRequestsMax,
+      headers,
       onRequest: (route, method, status, seconds) => {
         instruments.httpRequests.inc({ route, method, status });
         instruments.httpSeconds.observe(seconds);
@@ -158,7 +183,15 @@ export async function startServer(config: Config, log: Log, version: string): Pr
   started.defer(() => health.drain());
 
   const running = started.move();
-  return { baseUrl, adminUrl, newAdminKey, close: () => running.disposeAsync() };
+  const close = async (manner: Manner = "drain") => {
+    departure.begin();
+    if (manner !== "hand over") health.drain();
+    const serveOnMs = { drain: config.drainMs, "hand over": config.handoverMs, now: 0 }[manner];
+    await Bun.sleep(serveOnMs);
+    await running.disposeAsync();
+  };
+  const { port = config.port } = server;
+  return { baseUrl, adminUrl, newAdminKey, port, health, registry: instruments.registry, close };
 }
 
 /** What has to be done before the first request and then every hour. */
@@ -206,10 +239,4 @@ function createLinkManager(
     onChanged: invalidate,
     freshenClicks: () => rollup.freshen(),
   });
-}
-
-/** Finishes what is being answered, within the deadline, then closes what is left. */
-async function stopListening(server: Listener, timeoutMs: number): Promise<void> {
-  await withDeadline(server.stop(), timeoutMs, "finishing requests").catch(() => undefined);
-  await server.stop(true);
 }

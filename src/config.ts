@@ -2,16 +2,7 @@
 
 import { nearest } from "./config/nearest.ts";
 import type { Surroundings } from "./config/kinds.ts";
-import {
-  FIELDS,
-  NOT_YET,
-  PRESETS,
-  VARIABLES,
-  type Config,
-  type Field,
-  type NotYet,
-  type Variable,
-} from "./config/variables.ts";
+import { FIELDS, PRESETS, VARIABLES, type Config, type Field, type Variable } from "./config/variables.ts";
 
 export { PRESETS, type Config } from "./config/variables.ts";
 
@@ -25,8 +16,6 @@ export interface ConfigInput extends Surroundings {
   };
   /** The text of a file; throws an Error when it can't be read. */
   readonly readFile: (path: string) => string;
-  /** Values that this version refuses; NOT_YET unless given. */
-  readonly notYet?: { readonly [Name in Field]?: NotYet };
 }
 
 /** The configuration is refused. The message is `problems`, one a line; none contains a secret. */
@@ -75,7 +64,7 @@ export function loadConfig(input: ConfigInput): Config {
       config[field] = preset[field] ?? standardValue(row, withRedis, input);
       return;
     }
-    const parsed = parse(row, setting, (input.notYet ?? NOT_YET)[field], input);
+    const parsed = parse(row, setting, input);
     if ("problem" in parsed) problems.push(parsed.problem);
     else config[field] = parsed.value;
   }
@@ -152,10 +141,8 @@ function readSettingFile(
 function parse<T>(
   row: Variable<T>,
   { label, text, shown }: Setting,
-  notYet: NotYet | undefined,
   surroundings: Surroundings,
 ): { value: T } | { problem: string } {
-  if (notYet?.refuses(text)) return { problem: `${label}: ${notYet.problem}` };
   const parsed = row.kind.parse(text, surroundings);
   if ("value" in parsed) return parsed;
   return { problem: `${label}: ${shown} ${parsed.refused}; write ${row.kind.accepts}` };

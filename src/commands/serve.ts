@@ -1,10 +1,13 @@
-// hop serve: the HTTP server, until SIGINT or SIGTERM.
+// hop serve: the HTTP server, until SIGINT or SIGTERM; with --workers more than 1 a supervisor of as many processes.
 import type { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { startServer } from "../compose.ts";
-import { createLog } from "../lib/log.ts";
-import { readConfig } from "./config.ts";
-import { nextSignal } from "./signals.ts";
+import type { Config } from "../config.ts";
+import { announce } from "./announce.ts";
+import { readConfig, type ServeFlags } from "./config.ts";
+import { openLog } from "./log.ts";
+import { superviseProcesses } from "./serve-fleet.ts";
+import { forceAfter, forceOnSignal, nextSignal, onHangUp } from "./signals.ts";
 
 export function addServe(program: Command): void {
   program
@@ -13,22 +16,23 @@ export function addServe(program: Command): void {
     .option("--port <number>", "port of the public listener (HOP_PORT)")
     .option("--workers <number>", "processes that share the port (HOP_WORKERS)")
     .option("--preset <version>", "behave as an earlier version, such as v0.1")
-    .action(serve);
+    .action(async (flags: ServeFlags) => {
+      const config = readConfig(flags);
+      await (config.workers > 1 ? superviseProcesses(config, flags) : serve(config));
+    });
 }
 
-async function serve(flags: { port?: string; workers?: string; preset?: string }): Promise<void> {
-  const config = readConfig(flags);
-  const log = createLog({ level: config.logLevel, pretty: process.stdout.isTTY });
+async function serve(config: Config): Promise<void> {
+  const log = openLog(config);
   const signal = nextSignal();
+  onHangUp(() =>
+    log.warn({}, "one process cannot be replaced without a gap; run hop with --workers 2 or more"),
+  );
   const hop = await startServer(config, log, packageJson.version);
-  if (hop.newAdminKey !== undefined) {
-    console.log(`Your admin API key, shown only now: ${hop.newAdminKey}`);
-  }
-  const admin = hop.adminUrl === undefined ? "" : ` (metrics and health at ${hop.adminUrl})`;
-  console.log(`hop is ready at ${hop.baseUrl}${admin}`);
+  announce(hop);
   log.info({ signal: await signal }, "stopping");
-  // A second signal means: now.
-  void nextSignal().then(() => process.exit(1));
+  forceOnSignal(() => process.exit(1));
+  forceAfter(config.drainMs + config.stopTimeoutMs, () => process.exit(1));
   await hop.close();
   // Everything is stored and closed; a connection whose other end is gone must not hold the process for minutes.
   process.exit();

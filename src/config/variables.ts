@@ -2,10 +2,13 @@
 
 import { BOUNDS } from "./bounds.ts";
 import { CACHE_BOUNDS } from "./cache-bounds.ts";
+import { FLEET_BOUNDS } from "./fleet-bounds.ts";
 import * as kinds from "./kinds.ts";
+import { LIMIT_BOUNDS } from "./limit-bounds.ts";
 import { OUTAGE_BOUNDS } from "./outage-bounds.ts";
 import { REPLICA_BOUNDS, REPLICA_VARIABLES } from "./replica-variables.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
+import { TRACE_BOUNDS, TRACE_VARIABLES } from "./trace-variables.ts";
 
 const ALL_BOUNDS = {
   ...BOUNDS,
@@ -13,6 +16,9 @@ const ALL_BOUNDS = {
   ...CACHE_BOUNDS,
   ...STREAM_BOUNDS,
   ...REPLICA_BOUNDS,
+  ...TRACE_BOUNDS,
+  ...FLEET_BOUNDS,
+  ...LIMIT_BOUNDS,
 };
 
 type Bounds = { readonly [Name in keyof typeof ALL_BOUNDS]: number };
@@ -55,12 +61,24 @@ export interface Config extends Bounds {
   readonly codeAlphabet: string;
   /** Undefined: a key is made on the first start. */
   readonly adminKey: string | undefined;
+  /** Undefined: nothing is traced, and nothing of it is loaded. */
+  readonly traceUrl: string | undefined;
+  /** 0 to 1. */
+  readonly traceSample: number;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 }
 
 export type Field = keyof Config;
 export type FlagName = "port" | "workers";
-export type Group = "Serving" | "Storage" | "Clicks" | "Cache" | "Codes" | "Access and logs" | "Bounds";
+export type Group =
+  | "Serving"
+  | "Storage"
+  | "Clicks"
+  | "Cache"
+  | "Codes"
+  | "Access and logs"
+  | "Rate limits"
+  | "Bounds";
 
 /** One row. Defaults are text as an operator would write it, so that they pass through the same kind. */
 export interface Variable<T = unknown> {
@@ -254,6 +272,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     doc: "the least severe log line that is written",
   },
   ...REPLICA_VARIABLES,
+  ...TRACE_VARIABLES,
   ...ALL_BOUNDS,
 };
 
@@ -270,21 +289,7 @@ export function keysOf<Table extends object>(table: Table): Extract<keyof Table,
 /** Named sets of settings, for `--preset`. What the environment or another flag sets wins over them. */
 export const PRESETS = {
   "v0.1": { workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" },
+  "v0.2": { workers: 4, databaseConnections: 1, clicks: "inline", cache: "off" },
   "v0.3": { workers: 1, clicks: "stream", cache: "off" },
   "v0.4": { workers: 1, clicks: "stream", cache: "tiered" },
 } as const satisfies Record<string, Partial<Config>>;
-
-/** A value that a variable will accept some day. */
-export interface NotYet {
-  refuses(text: string): boolean;
-  /** Follows the variable's name and a colon. */
-  readonly problem: string;
-}
-
-/** All that this version of hop refuses and a later one won't. Delete a row when its feature arrives. */
-export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
-  workers: {
-    refuses: (text) => text !== "1",
-    problem: "this version of hop runs one process; write 1 or remove it",
-  },
-};

@@ -4,10 +4,10 @@ import type { ClickRecorder } from "../clicks/recorder.ts";
 import { isPrefetch } from "../clicks/visitor.ts";
 import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
+import type { RedirectSpan, RedirectTracer } from "../lib/trace.ts";
 import { isGone, type Route } from "../links/link.ts";
 import type { Resolver } from "../links/resolve.ts";
-import { problemPage } from "./pages.ts";
-import { describeProblem, problemResponse } from "./problem.ts";
+import type { Refuse } from "./refusal.ts";
 
 /** How a redirect request ended; the label of hop_redirects_total. */
 export const REDIRECT_OUTCOMES = [
@@ -15,6 +15,7 @@ export const REDIRECT_OUTCOMES = [
   "not_counted",
   "not_found",
   "gone",
+  "rate_limited",
   "unavailable",
   "failed",
 ] as const;
@@ -25,8 +26,10 @@ export interface RedirectOptions {
   readonly recorder: ClickRecorder;
   readonly observer: ClickObserver;
   readonly clock: Clock;
+  /** Undefined when tracing is off. */
+  readonly tracer?: RedirectTracer | undefined;
   readonly onDone: (outcome: RedirectOutcome, startedAtMs: number) => void;
-  readonly onBug: (error: unknown, requestId: string) => void;
+  readonly refuse: Refuse;
 }
 
 export type Redirect = (
@@ -43,6 +46,8 @@ interface Visit {
   readonly clientIp: string;
   readonly requestId: string;
   readonly startedAtMs: number;
+  /** Undefined when this visit is not traced. */
+  readonly span: RedirectSpan | undefined;
 }
 
 /**
@@ -50,10 +55,11 @@ interface Visit {
  * be waited for no promise is made.
  */
 export function createRedirect(options: RedirectOptions): Redirect {
-  const { resolver, recorder, observer, clock, onDone } = options;
+  const { resolver, recorder, observer, clock, tracer, onDone } = options;
 
   return (request, code, clientIp, requestId) => {
-    const visit = { request, code, clientIp, requestId, startedAtMs: performance.now() };
+    const startedAtMs = performance.now();
+    const visit = { request, code, clientIp, requestId, startedAtMs, span: tracer?.start(request, code) };
     const nowMs = clock();
     const route = resolver.peek(code, nowMs);
     return route === undefined ? look(visit) : follow(visit, route, nowMs);
@@ -77,6 +83,7 @@ export function createRedirect(options: RedirectOptions): Redirect {
     if (request.method !== "GET" || isPrefetch(request.headers)) return answer(visit, route, "not_counted");
     try {
       const click = observer.observe(route.linkId, nowMs, visit.clientIp, request.headers);
+      visit.span?.follow(click);
       const durable = recorder.append(click);
       if (durable === undefined) return answer(visit, route, "redirected");
       return durable.then(
@@ -88,8 +95,9 @@ export function createRedirect(options: RedirectOptions): Redirect {
     }
   }
 
-  function answer({ requestId, startedAtMs }: Visit, route: Route, outcome: RedirectOutcome): Response {
+  function answer({ requestId, startedAtMs, span }: Visit, route: Route, outcome: RedirectOutcome): Response {
     onDone(outcome, startedAtMs);
+    span?.end(route.status);
     return new Response(null, {
       status: route.status,
       headers: {
@@ -100,21 +108,18 @@ export function createRedirect(options: RedirectOptions): Redirect {
     });
   }
 
-  function refuse({ request, requestId, startedAtMs }: Visit, error: unknown): Response {
-    if (!(error instanceof AppError)) options.onBug(error, requestId);
-    const problem = describeProblem(error);
-    onDone(OUTCOMES[problem.code] ?? "failed", startedAtMs);
-    return wantsHtml(request) ? problemPage(problem, requestId) : problemResponse(error, requestId);
+  async function refuse(visit: Visit, error: unknown): Promise<Response> {
+    const { request, clientIp, requestId, startedAtMs, span } = visit;
+    const { code: problem, response } = await options.refuse(error, request, clientIp, requestId);
+    onDone(OUTCOMES[problem] ?? "failed", startedAtMs);
+    span?.end(response.status);
+    return response;
   }
 }
 
 const OUTCOMES: Partial<Record<string, RedirectOutcome>> = {
   LINK_NOT_FOUND: "not_found",
   LINK_GONE: "gone",
+  RATE_LIMITED: "rate_limited",
   TEMPORARILY_UNAVAILABLE: "unavailable",
 };
-
-/** Browsers ask for HTML by name; programs that accept anything get a problem document. */
-export function wantsHtml(request: Request): boolean {
-  return request.headers.get("accept")?.includes("text/html") ?? false;
-}

@@ -5,6 +5,7 @@ import { isCode, isReserved } from "../links/code.ts";
 import type { createApp } from "./app.ts";
 import { clientIp, type TrustedProxies } from "./client-address.ts";
 import type { Health } from "./health.ts";
+import { claimPort, openPort, type Place } from "./port.ts";
 import type { Preview } from "./preview.ts";
 import { problemResponse } from "./problem.ts";
 import type { Redirect } from "./redirect.ts";
@@ -21,52 +22,75 @@ export interface ServerOptions {
   readonly preview: Preview;
   readonly app: ReturnType<typeof createApp>;
   readonly trustedProxies: TrustedProxies;
+  /** Whether other processes listen on the port too: the first of them claims it, the others join. */
+  readonly sharing: Sharing;
+  /** Passes every answer on, or changes it: the last word before it leaves. */
+  readonly onAnswer: (answer: Response | Promise<Response>) => Response | Promise<Response>;
 }
+
+export type Sharing = "alone" | "claims" | "joins";
 
 export type Listener = Server<undefined>;
 
 /** @throws when the port is taken or the host is not this machine's. */
 export function listen(options: ServerOptions): Listener {
-  const { redirect, preview, app, trustedProxies } = options;
+  const { redirect, preview, app, trustedProxies, onAnswer } = options;
   const newRequestId = requestIds();
-  return Bun.serve({
-    hostname: options.host,
-    port: options.port,
-    idleTimeout: options.idleTimeoutSeconds,
-    maxRequestBodySize: options.maxBodyBytes,
-    development: false,
-    fetch(request, server) {
-      const requestId = newRequestId();
-      const path = pathOf(request.url);
-      const isPreview = path.endsWith("+");
-      const code = isPreview ? path.slice(0, -1) : path;
-      if (!isCode(code) || isReserved(code)) return app.fetch(withOrigin(request), { requestId });
-      if (request.method !== "GET" && request.method !== "HEAD") return methodNotAllowed(request, requestId);
-      if (isPreview) return preview(request, code, requestId);
-      return redirect(request, code, clientOf(request, server.requestIP(request), trustedProxies), requestId);
-    },
-  });
+  const place = placeOf(options, { host: "HOP_HOST", port: "HOP_PORT" });
+  if (options.sharing === "claims") claimPort(place);
+  return openPort(place, () =>
+    Bun.serve({
+      hostname: options.host,
+      port: options.port,
+      reusePort: options.sharing !== "alone",
+      idleTimeout: options.idleTimeoutSeconds,
+      maxRequestBodySize: options.maxBodyBytes,
+      development: false,
+      fetch: (request, server) => onAnswer(answer(request, server)),
+    }),
+  );
+
+  function answer(request: Request, server: Listener): Response | Promise<Response> {
+    const requestId = newRequestId();
+    const path = pathOf(request.url);
+    const isPreview = path.endsWith("+");
+    const code = isPreview ? path.slice(0, -1) : path;
+    const client = clientOf(request, server.requestIP(request), trustedProxies);
+    if (!isCode(code) || isReserved(code))
+      return app.fetch(withOrigin(request), { requestId, clientIp: client });
+    if (request.method !== "GET" && request.method !== "HEAD") return methodNotAllowed(request, requestId);
+    if (isPreview) return preview(request, code, client, requestId);
+    return redirect(request, code, client, requestId);
+  }
+}
+
+function placeOf({ host, port }: { host: string; port: number }, names: Place["names"]): Place {
+  return { host, port, names };
 }
 
 /** Health and metrics, for operators only. */
 export function listenAdmin(options: {
   host: string;
   port: number;
-  health: Health;
+  /** The variable that the port comes from. */
+  portName: string;
+  health: Pick<Health, "live" | "ready">;
   metrics: () => Promise<{ body: string; contentType: string }>;
 }): Listener {
   const { health, metrics } = options;
   const newRequestId = requestIds();
-  return Bun.serve({
-    hostname: options.host,
-    port: options.port,
-    development: false,
-    async fetch(request) {
-      const response = await answer(pathOf(request.url));
-      response.headers.set("X-Request-Id", newRequestId());
-      return response;
-    },
-  });
+  return openPort(placeOf(options, { host: "HOP_ADMIN_HOST", port: options.portName }), () =>
+    Bun.serve({
+      hostname: options.host,
+      port: options.port,
+      development: false,
+      async fetch(request) {
+        const response = await answer(pathOf(request.url));
+        response.headers.set("X-Request-Id", newRequestId());
+        return response;
+      },
+    }),
+  );
 
   async function answer(path: string): Promise<Response> {
     if (path === "livez") return health.live();

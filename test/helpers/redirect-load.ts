@@ -18,6 +18,8 @@ export interface RedirectLoadOptions {
   readonly codes: readonly string[];
   readonly connections: number;
   readonly random: Random;
+  /** Another connection for every request. */
+  readonly fresh?: boolean;
   /** A request without an answer after this hangs. */
   readonly patienceMs?: number;
   readonly onAnswer?: (code: string, answer: Answer) => void;
@@ -32,6 +34,10 @@ export class RedirectLoad {
   readonly statuses = new Map<number, number>();
   /** Requests that were given up on, as opposed to those whose connection broke. */
   hung = 0;
+  /** Requests whose connection broke. */
+  broken = 0;
+  /** Connections that nobody took. */
+  refused = 0;
   slowestMs = 0;
   received = 0;
   readonly #options: RedirectLoadOptions;
@@ -66,8 +72,13 @@ export class RedirectLoad {
     while (!this.#stopping) {
       if (connection === undefined || connection.closed)
         connection = await HttpConnection.open(url, patienceMs);
-      if (connection === undefined) await Bun.sleep(RECONNECT_MS);
-      else await this.#ask(connection, random.pick(this.#options.codes));
+      if (connection === undefined) {
+        this.refused++;
+        await Bun.sleep(RECONNECT_MS);
+        continue;
+      }
+      await this.#ask(connection, random.pick(this.#options.codes));
+      if (this.#options.fresh) connection.close();
     }
     connection?.close();
   }
@@ -80,6 +91,7 @@ export class RedirectLoad {
     if (typeof answer === "string") {
       tally.unanswered++;
       if (answer === "hung") this.hung++;
+      else this.broken++;
       return;
     }
     this.statuses.set(answer.status, (this.statuses.get(answer.status) ?? 0) + 1);

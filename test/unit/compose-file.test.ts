@@ -62,8 +62,7 @@ describe("compose.yaml", () => {
 
   test.each(hops)("gives %s settings that hop takes", (_, { environment, secrets }) => {
     const env = filledIn(environment);
-    // HOP_WORKERS above 1 is for the version that has a supervisor.
-    const problems = problemsOf(() => load(env, { readFile, notYet: {} }));
+    const problems = problemsOf(() => load(env, { readFile }));
     expect(problems).toEqual([]);
     for (const [name, path] of Object.entries(env)) {
       if (name.endsWith("_FILE")) expect(secrets).toContain(path.replace("/run/secrets/", ""));

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import type { Config } from "../../src/config.ts";
-import { KEY, load, loadLater, problemsOf, REDIS, ROWS } from "../helpers/config.ts";
+import { KEY, load, problemsOf, REDIS, ROWS } from "../helpers/config.ts";
 
 describe("values", () => {
   const good: [name: string, text: string, field: keyof Config, value: Config[keyof Config]][] = [
@@ -29,7 +29,7 @@ describe("values", () => {
     ["HOP_CODE_ATTEMPTS", "3", "codeAttempts", 3],
   ];
   test.each(good)("%s=%s is accepted", (name, text, field, value) => {
-    expect(loadLater({ [name]: text })[field]).toEqual(value);
+    expect(load({ [name]: text })[field]).toEqual(value);
   });
 
   const integers = [
@@ -105,7 +105,7 @@ describe("values", () => {
   };
   const cases = Object.entries(bad).flatMap(([name, texts]) => texts.map((text) => [name, text] as const));
   test.each(cases)("%s=%j is refused, by name and with what to write instead", (name, text) => {
-    const problems = problemsOf(() => loadLater({ HOP_REDIS_URL: REDIS, [name]: text }));
+    const problems = problemsOf(() => load({ HOP_REDIS_URL: REDIS, [name]: text }));
     const row = ROWS.find((row) => row.name === name);
     const shown = row?.secret ? "its value (not shown)" : JSON.stringify(text);
     expect(problems).toHaveLength(1);

@@ -3,8 +3,8 @@
 import { describe, expect, test } from "bun:test";
 import { PRESETS, type ConfigInput } from "../../src/config.ts";
 import { configurationPage } from "../../src/config/docs.ts";
-import { FIELDS, NOT_YET, VARIABLES } from "../../src/config/variables.ts";
-import { KEY, load, loadLater, problemsOf, REDIS, ROWS } from "../helpers/config.ts";
+import { FIELDS, VARIABLES } from "../../src/config/variables.ts";
+import { KEY, load, problemsOf, REDIS, ROWS } from "../helpers/config.ts";
 
 function from(content: string): Partial<ConfigInput> {
   return { readFile: () => content };
@@ -131,10 +131,10 @@ describe("problems", () => {
 
   test("what needs Redis is refused without it", () => {
     for (const env of [{ HOP_CLICKS: "stream" }, { HOP_CACHE: "redis" }, { HOP_CACHE: "tiered" }]) {
-      const problems = problemsOf(() => loadLater(env));
+      const problems = problemsOf(() => load(env));
       expect(problems).toHaveLength(1);
       expect(problems[0]).toContain("needs Redis; set HOP_REDIS_URL");
-      expect(problemsOf(() => loadLater({ ...env, HOP_REDIS_URL: REDIS }))).toEqual([]);
+      expect(problemsOf(() => load({ ...env, HOP_REDIS_URL: REDIS }))).toEqual([]);
     }
   });
 
@@ -153,12 +153,6 @@ describe("problems", () => {
     ]);
     expect(problemsOf(() => load({ ...waits, HOP_REDIS_TIMEOUT_MS: "301" }))).toEqual([]);
     expect(problemsOf(() => load({ HOP_STREAM_WAIT_MS: "300", HOP_REDIS_TIMEOUT_MS: "1" }))).toEqual([]);
-  });
-
-  test("what this version can't do yet is refused, and nothing else is", () => {
-    const problems = problemsOf(() => load({ HOP_WORKERS: "auto" }));
-    expect(problems).toHaveLength(Object.keys(NOT_YET).length);
-    expect(problemsOf(() => load({ HOP_CLICKS: "inline", HOP_CACHE: "off", HOP_WORKERS: "1" }))).toEqual([]);
   });
 });
 
@@ -198,19 +192,25 @@ describe("files", () => {
 describe("flags and presets", () => {
   test("a flag wins over the environment, even over a bad value there", () => {
     const flags = { port: "81", workers: "2" };
-    expect(loadLater({ HOP_PORT: "x", HOP_WORKERS: "4" }, { flags })).toMatchObject({ port: 81, workers: 2 });
+    expect(load({ HOP_PORT: "x", HOP_WORKERS: "4" }, { flags })).toMatchObject({ port: 81, workers: 2 });
   });
 
   test("a bad flag is named as the flag", () => {
-    const problems = problemsOf(() => loadLater({}, { flags: { port: "", workers: "many" } }));
+    const problems = problemsOf(() => load({}, { flags: { port: "", workers: "many" } }));
     expect(problems.map((problem) => problem.split(" ")[0])).toEqual(["--port:", "--workers:"]);
   });
 
   test("a preset changes defaults and nothing else", () => {
-    const { workers, databaseConnections, clicks, cache } = PRESETS["v0.1"];
-    const preset = { workers, databaseConnections, clicks, cache };
-    expect(load({}, { flags: { preset: "v0.1" } })).toEqual({ ...load(), ...preset });
-    expect(preset).toEqual({ workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" });
+    const baseline = { workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" } as const;
+    expect(PRESETS["v0.1"]).toEqual(baseline);
+    expect(load({}, { flags: { preset: "v0.1" } })).toEqual({ ...load(), ...baseline });
+  });
+
+  test("v0.2 is v0.1 in several processes, and --workers says how many", () => {
+    const flags = { preset: "v0.2" };
+    expect(load({}, { flags })).toEqual({ ...load({}, { flags: { preset: "v0.1" } }), workers: 4 });
+    expect(load({}, { flags: { ...flags, workers: "auto" } })).toMatchObject({ workers: 8, cache: "off" });
+    expect(load({ HOP_WORKERS: "2" }, { flags })).toMatchObject({ workers: 2, clicks: "inline" });
   });
 
   test("each step of the ladder adds to the one before", () => {
@@ -223,7 +223,7 @@ describe("flags and presets", () => {
 
   test("what is set explicitly wins over the preset", () => {
     const env = { HOP_CACHE: "memory", HOP_REDIS_URL: REDIS };
-    const config = loadLater(env, { flags: { preset: "v0.1", workers: "2" } });
+    const config = load(env, { flags: { preset: "v0.1", workers: "2" } });
     expect(config).toMatchObject({ cache: "memory", workers: 2, clicks: "inline" });
   });
 

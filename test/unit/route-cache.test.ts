@@ -48,6 +48,28 @@ describe("how long an answer lives", () => {
     );
   });
 
+  test("what a shared copy has used of its life is gone, for routes and for unknown codes", async () => {
+    const ages: Record<string, number> = { a: TTL_MS - 1_000, none: UNKNOWN_TTL_MS - 500, spent: TTL_MS };
+    const asked: string[] = [];
+    const cache = stage.open({
+      source: {
+        find: async (code) => {
+          asked.push(code);
+          return { route: code === "none" ? undefined : aRoute("one"), ageMs: ages[code] ?? 0 };
+        },
+      },
+    });
+    for (const code of Object.keys(ages)) await cache.find(code);
+    expect([cache.peek("a")?.target, cache.peek("spent")]).toEqual(["one", undefined]);
+    stage.clock.advance(499);
+    await cache.find("none");
+    expect(asked).toHaveLength(3);
+    stage.clock.advance(501);
+    expect(cache.peek("a")).toBeUndefined();
+    await cache.find("none");
+    expect(asked).toEqual(["a", "none", "spent", "none"]);
+  });
+
   test("an unknown code is looked up again after two seconds", async () => {
     const cache = stage.open();
     await stage.fill(cache, "none", undefined);
@@ -141,6 +163,31 @@ describe("invalidation", () => {
     await stage.fill(cache, "a", aRoute("new"));
     await stage.fill(cache, "none", aRoute("made"));
     expect([cache.peek("a")?.target, cache.peek("none")?.target]).toEqual(["new", "made"]);
+  });
+
+  test("a message about a version that is here already takes nothing away", async () => {
+    const cache = stage.open();
+    await stage.fill(cache, "a", aRoute("two", 1, 2));
+    for (const version of [1, 2]) cache.invalidate("a", version);
+    expect(cache.peek("a")?.target).toBe("two");
+    cache.invalidate("a", 3);
+    expect(cache.peek("a")).toBeUndefined();
+  });
+
+  test("a lookup says which version was seen, also when that has expired", async () => {
+    const asked: number[] = [];
+    const cache = stage.open({
+      source: {
+        find: async (_code, atLeastVersion) => {
+          asked.push(atLeastVersion);
+          return { route: aRoute("seven", 1, 7), ageMs: 0 };
+        },
+      },
+    });
+    await cache.find("a");
+    stage.clock.advance(TTL_MS);
+    await cache.find("a");
+    expect(asked).toEqual([0, 7]);
   });
 
   test.each([[aRoute("old")], [undefined]])(

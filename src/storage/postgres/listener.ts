@@ -76,9 +76,11 @@ export class LinkListener {
       this.#options.onGap();
       return;
     }
-    const [, sentAtMs, code, version] = payload.split(" ");
+    // A code that was written by hand may have spaces; no redirect asks for it, and its words are no version.
+    const [, sentAtMs, code, text = ""] = payload.split(" ");
     if (code === undefined) return;
-    this.#options.onChange(code, Number(sentAtMs), version === undefined ? undefined : Number(version));
+    const version = /^\d+$/.test(text) ? Number(text) : undefined;
+    this.#options.onChange(code, Number(sentAtMs), version);
   }
 }
 

@@ -126,17 +126,12 @@ async function probe(
       hop.api("POST", "/api/v1/links", { url: "https://example.com/new" }),
       hop.api("POST", "/api/v1/links", { url: "https://example.com/", code: `during-${prefix}-${number}` }),
       hop.api("PATCH", `/api/v1/links/${known}`, { title: "during" }),
-      hop.api("GET", "/readyz"),
     ]);
-    expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503, 503]);
-    expect(answers.slice(0, 4).map(({ headers }) => headers.has("retry-after"))).toEqual([
-      true,
-      true,
-      true,
-      true,
-    ]);
+    expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
+    expect(answers.every(({ headers }) => headers.has("retry-after"))).toBe(true);
     expect(performance.now() - startedAtMs).toBeLessThan(LOOKUP_TIMEOUT_MS + MARGIN_MS);
-    expect((await hop.api("GET", "/livez")).status).toBe(200);
+    // A load balancer must not take away all servers because they share a Postgres.
+    for (const path of ["/livez", "/readyz"]) expect((await hop.api("GET", path)).status).toBe(200);
     await Bun.sleep(20);
   }
 }

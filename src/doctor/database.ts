@@ -1,0 +1,119 @@
+// Is the database there, new enough, safe, in time, and large enough for the processes that will ask it?
+import { z } from "zod";
+import type { Config } from "../config.ts";
+import type { Log } from "../lib/log.ts";
+import { openStorage, waitForPostgres } from "../open-storage.ts";
+import type { Database } from "../storage/postgres/database.ts";
+import { migrationStatus } from "../storage/postgres/migrate.ts";
+import { fail, type Finding, ok, PATIENCE_MS, warn } from "./finding.ts";
+
+const OLDEST_MAJOR = 15;
+/** Expiry, days and staleness are read off both clocks. */
+const CLOCK_WARN_MS = 1_000;
+const CLOCK_FAIL_MS = 60_000;
+/** Beside its pool, a process listens for changed links; with the embedded Postgres it also has a place among its users. */
+const OWN_CONNECTIONS = 2;
+
+export async function examineDatabase(config: Config, log: Log): Promise<readonly Finding[]> {
+  const storage = await openStorage(config, log);
+  try {
+    await waitForPostgres(storage.sql, PATIENCE_MS, log);
+    const facts = await readFacts(storage.sql);
+    return [
+      judgeVersion(facts),
+      judgeRole(facts),
+      await judgeMigrations(storage.sql),
+      judgeClock(facts),
+      judgeConnections(facts, config),
+      judgeSafety(facts),
+    ];
+  } finally {
+    await storage.close();
+  }
+}
+
+const factsSchema = z.object({
+  version: z.coerce.number(),
+  versionText: z.string(),
+  replica: z.boolean(),
+  nowMs: z.coerce.number(),
+  connections: z.coerce.number(),
+  strangers: z.coerce.number(),
+  fsync: z.string(),
+  synchronousCommit: z.string(),
+});
+export type DatabaseFacts = z.infer<typeof factsSchema> & { readonly hostNowMs: number };
+
+async function readFacts(sql: Database): Promise<DatabaseFacts> {
+  // The first question may have to connect; the second is answered at once, and its time is compared.
+  const sentMs = Date.now();
+  const [row] = await sql`
+    SELECT current_setting('server_version_num') AS version, current_setting('server_version') AS "versionText",
+      pg_is_in_recovery() AS replica, extract(epoch FROM clock_timestamp()) * 1000 AS "nowMs",
+      current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections,
+      (SELECT count(*) FROM pg_stat_activity
+        WHERE backend_type = 'client backend' AND application_name NOT LIKE 'hop%') AS strangers,
+      current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS "synchronousCommit"`;
+  return { ...factsSchema.parse(row), hostNowMs: (sentMs + Date.now()) / 2 };
+}
+
+export function judgeVersion({ version, versionText }: DatabaseFacts): Finding {
+  const name = "database version";
+  if (version >= OLDEST_MAJOR * 10_000) return ok(name, `Postgres ${versionText}`);
+  return fail(name, `Postgres ${versionText} is too old`, `use Postgres ${OLDEST_MAJOR} or newer`);
+}
+
+export function judgeRole({ replica }: DatabaseFacts): Finding {
+  const name = "database role";
+  if (!replica) return ok(name, "takes writes");
+  return fail(name, "is a replica and takes no writes", "point HOP_DATABASE_URL at the primary");
+}
+
+async function judgeMigrations(sql: Database): Promise<Finding> {
+  const name = "migrations";
+  const missing = (await migrationStatus(sql)).filter(({ applied }) => !applied);
+  if (missing.length === 0) return ok(name, "the schema is this version's");
+  const says = `${missing.length} are missing, from number ${missing[0]?.version} on`;
+  return warn(name, says, "start hop serve, which applies them, or run hop migrate up");
+}
+
+export function judgeClock({ nowMs, hostNowMs }: DatabaseFacts): Finding {
+  const name = "clock";
+  const apartMs = Math.round(Math.abs(nowMs - hostNowMs));
+  const says = `this host and Postgres are ${apartMs} ms apart`;
+  if (apartMs <= CLOCK_WARN_MS) return ok(name, says);
+  const judge = apartMs > CLOCK_FAIL_MS ? fail : warn;
+  return judge(name, says, "synchronise both clocks (chrony, systemd-timesyncd)");
+}
+
+export function judgeConnections(
+  { connections, strangers }: DatabaseFacts,
+  { workers, databaseConnections }: Pick<Config, "workers" | "databaseConnections">,
+): Finding {
+  const name = "database connections";
+  // While processes are replaced there is one more.
+  const processes = workers === 1 ? 1 : workers + 1;
+  const wanted = processes * (databaseConnections + OWN_CONNECTIONS);
+  const free = connections - strangers;
+  const says = `this host may open ${wanted}; Postgres takes ${connections}, and others have ${strangers}`;
+  const mend = "lower HOP_DATABASE_CONNECTIONS or HOP_WORKERS, or raise max_connections";
+  if (wanted > free) return fail(name, says, mend);
+  return wanted > free * TIGHT ? warn(name, says, mend) : ok(name, says);
+}
+
+/** Other hosts and hop work need some too. */
+const TIGHT = 0.8;
+
+export function judgeSafety({ fsync, synchronousCommit }: DatabaseFacts): Finding {
+  const name = "database durability";
+  const off = [
+    ...(fsync === "off" ? ["fsync"] : []),
+    ...(synchronousCommit === "off" ? ["synchronous_commit"] : []),
+  ];
+  if (off.length === 0) return ok(name, "what was confirmed survives a crash");
+  return warn(
+    name,
+    `${off.join(" and ")} off: a crash may lose what was confirmed`,
+    `turn ${off.join(" and ")} on`,
+  );
+}
