@@ -69,6 +69,10 @@ export const UP: Row = {
           expr: 'sum(changes(process_start_time_seconds{job=~"hop|hop-work"}[$__rate_interval]))',
           legend: "starts",
         },
+        {
+          expr: 'sum(increase(hop_process_restarts_total{why="crash"}[$__rate_interval])) or vector(0)',
+          legend: "crashes among HOP_WORKERS",
+        },
       ],
     },
   ],

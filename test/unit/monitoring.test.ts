@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { z } from "zod";
 import { dashboardPage } from "../../deploy/grafana/dashboard.ts";
 import { ROWS } from "../../deploy/grafana/panels.ts";
+import { createFleetInstruments } from "../../src/fleet/instruments.ts";
 import { createInstruments } from "../../src/instruments.ts";
 import { createReplicaInstruments } from "../../src/open-replica.ts";
 import { createStreamInstruments } from "../../src/stream-instruments.ts";
@@ -47,13 +48,14 @@ async function exportedMetrics(): Promise<Map<string, Map<string, Set<string>>>>
   instruments.watchSpool(() => 0, 1);
   createStreamInstruments(instruments.registry, 1);
   createReplicaInstruments(instruments.registry);
+  const { registry: fleet } = createFleetInstruments(() => []);
   const metrics = new Map<string, Map<string, Set<string>>>();
   const labelsOf = (name: string) => {
     const labels = metrics.get(name) ?? new Map<string, Set<string>>();
     metrics.set(name, labels);
     return labels;
   };
-  for (const line of (await instruments.registry.metrics()).split("\n")) {
+  for (const line of `${await instruments.registry.metrics()}\n${await fleet.metrics()}`.split("\n")) {
     const name = /^(?:# TYPE )?([a-z_]+)/.exec(line)?.[1];
     if (name === undefined) continue;
     const labels = labelsOf(name);
