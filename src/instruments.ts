@@ -47,6 +47,7 @@ export function createInstruments(version: string) {
       name: "hop_cache_breaker_open",
       help: "1 while this process passes the cache in Redis by, because it did not answer in time",
       registers: [registry],
+      aggregator: "max",
     }),
     invalidationSeconds: histogram(
       "hop_invalidation_seconds",
