@@ -141,6 +141,8 @@ describe("every alert", () => {
   });
 });
 
+const asked = (expr: string) => parsePromql(withoutVariables(expr)).selectors.map(({ metric }) => metric);
+
 describe("the dashboard", () => {
   test("is what panels.ts says", async () => {
     expect(await generatedFile("../deploy/grafana/dashboards/hop.json").text()).toBe(dashboardPage());
