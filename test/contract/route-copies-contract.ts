@@ -172,6 +172,18 @@ export function describeRouteCopies(name: string, open: () => Promise<CopiesStag
       expect(await targetOf("hot")).toBe("v1");
     });
 
+    test("an answer without a life is kept for nobody, and nobody waits for it", async () => {
+      await fence("a", 2);
+      for (const route of [version(2), version(9)]) {
+        expect((await recall("a")).kind).toBe("mine");
+        expect((await recall("a")).kind).toBe("busy");
+        const { asOfMs } = await recall("a");
+        const copy = { code: "a", route, version: route.version, bornMs: asOfMs, lifeMs: 0 };
+        expect(await copies.keep([copy])).toEqual([false]);
+      }
+      expect(await recall("a")).toMatchObject({ kind: "mine", version: 2 });
+    });
+
     test("after a change one is asked again, even while somebody looks the old link up", async () => {
       expect((await recall("hot")).kind).toBe("mine");
       await fence("hot", 2);
