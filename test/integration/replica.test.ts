@@ -25,7 +25,8 @@ test("an answer that says it has replayed a position of the primary has every ch
   const targets: { position: number; target: string }[] = [];
   let reached = 0;
   let older = 0;
-  for (let edit = 1; edit <= 60; edit++) {
+  // On a busy machine the replica may show nothing for as long as sixty edits take; otherwise nothing would be compared.
+  for (let edit = 1; edit <= 60 || reached === 0 || older === 0; edit++) {
     const target = `https://example.com/${edit}`;
     await links.update("moving", { url: target });
     targets.push({ position: (await primaryPosition(pair.primary.sql)).position, target });
@@ -36,9 +37,6 @@ test("an answer that says it has replayed a position of the primary has every ch
     if (due >= 0) reached++;
     if (shown < targets.length - 1) older++;
   }
-  // Otherwise nothing was compared.
-  expect(reached).toBeGreaterThan(0);
-  expect(older).toBeGreaterThan(0);
 });
 
 test("primary and replica know that they belong together, and a primary is not taken for a replica", async () => {
