@@ -1,4 +1,4 @@
-// Several hop processes on two hosts, one Postgres and one Redis, each with doors of its own to both.
+// Several hops on two hosts, each of one process or of several behind a supervisor, one Postgres and one Redis, each with doors of its own to both.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,15 +12,15 @@ export interface FleetMember {
   readonly hop: HopProcess;
   readonly postgresDoor: TcpProxy;
   readonly redisDoor: TcpProxy;
-  /** Of its connection for LISTEN. */
-  readonly listenerPid: number;
+  /** Of its connections for LISTEN, one for each process. */
+  readonly listenerPids: readonly number[];
 }
 
 export interface CacheFleet {
   readonly database: TestDatabase;
   readonly redis: TestRedis;
   readonly members: readonly FleetMember[];
-  /** One more process, on the first host. */
+  /** One more member, on the hosts in turn. */
   join(env?: Record<string, string>): Promise<FleetMember>;
   /** By the API of a member; 201 is expected. */
   create(code: string, by?: FleetMember): Promise<void>;
@@ -82,8 +82,8 @@ async function start(
     started.defer(async () => {
       await hop.kill("SIGTERM");
     });
-    const listenerPid = (await listenerPids(database)).find((pid) => !before.includes(pid)) ?? 0;
-    const member = { hop, postgresDoor, redisDoor, listenerPid };
+    const listeners = (await listenerPids(database)).filter((pid) => !before.includes(pid));
+    const member = { hop, postgresDoor, redisDoor, listenerPids: listeners };
     members.push(member);
     return member;
   };
