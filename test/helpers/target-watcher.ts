@@ -14,7 +14,7 @@ interface Sighting {
 type Seen = string;
 
 const PATIENCE_MS = 15_000;
-/** Between two looks: back to back four watchers fill two cores, and a test would measure its own load. */
+/** Between two looks: back to back each watcher asks as fast as hop answers, and a test would measure its own load. */
 const PAUSE_MS = 1;
 /** The kernel gives a connection to whichever process it likes; this many without meeting all of them is no chance. */
 const MAX_CONNECTIONS = 200;
