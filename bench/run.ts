@@ -65,9 +65,10 @@ export async function runBench(options: BenchOptions): Promise<BenchResults> {
   const rounds = await measureRounds(bench, subjects, options);
   if (stores) say("storing a backlog of clicks …");
   const storing = stores && redis !== undefined ? await measureStoring(bench, redis) : undefined;
-  if (only.includes("statistics")) say(`statistics of ${clicks.toLocaleString("en")} clicks …`);
+  if (only.includes("statistics"))
+    say(`statistics of ${clicks.toLocaleString("en")} clicks: filling takes minutes …`);
   const statistics = only.includes("statistics")
-    ? await measureStatistics({ wrk, workDir, clicks, signal })
+    ? await measureStatistics({ wrk, workDir, clicks, signal, say })
     : undefined;
   const { firstStartsMs } = seeded;
   return { ...rounds, firstStartsMs, storing, statistics, surroundings, finishedAt: new Date() };
