@@ -157,6 +157,12 @@ function judgeStatistics({ statistics }: Results): Goal[] {
       figure([few && many && many.p50Ms / few.p50Ms]),
       decimals(2, ""),
     ),
+    atMost(
+      "the same, growth of p99",
+      STATISTICS_GROWTH,
+      figure([few && many && many.p99Ms / few.p99Ms]),
+      decimals(2, ""),
+    ),
   ];
 }
 

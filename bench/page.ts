@@ -1,4 +1,5 @@
 // docs/benchmarks.md, made from one run.
+import { DAYS, LINKS } from "./click-filler.ts";
 import { figure, type Goal, judgeGoals, ratio, samplesOf } from "./figures.ts";
 import { lawTable } from "./law-table.ts";
 import { clientShare, inFlight } from "./laws.ts";
@@ -75,9 +76,10 @@ Storing: hop is loaded for ${seconds * 3} s while no worker runs, with user agen
 stores what is in the stream. Its clicks are durable once they are out of the stream, and rows once the hourly totals have
 them. COPY takes the same rows from a file into an empty table of the same shape, in the server, without a client.
 
-Statistics, when asked for (\`--only statistics\`): a hop of its own gets clicks of the last 30 days in batches of 50, in the queue where a worker puts them, and
-makes its rows and rollups from them; one in ten is of one link, the others are of thousands, by Zipf's law. Then that link is asked for,
-600 times one after the other, every interval and dimension in turn, after \`VACUUM ANALYZE\`.
+Statistics, when asked for (\`--only statistics\`): a hop of its own gets clicks of the last ${DAYS} days in the queue where a
+worker puts them, and makes its rows and rollups from them; they are of ${LINKS} links by Zipf's law, so that a tenth is of one.
+Then that link is asked for over HTTP, 1,440 times one after the other: hours of a week, days of two months, months of a
+year, by every dimension, with bots and without, after \`VACUUM ANALYZE\`. First its totals must equal what is counted from rows.
 
 ## Limits
 
