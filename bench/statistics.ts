@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { waitFor } from "./child.ts";
 import { ClickFiller, LINKS } from "./click-filler.ts";
-import { connect } from "./database.ts";
+import { connect, END_TIMEOUT_SECONDS } from "./database.ts";
 import { type Hop, readLedger, startHop } from "./hop.ts";
 import { type Law, ledgerBalances, statisticsAgree } from "./laws.ts";
 import { createLinks } from "./seed.ts";
@@ -42,7 +42,7 @@ const ROLLUP_POLL_MS = 500;
 const HASTE = { HOP_TOTALS_INTERVAL_MS: "100", HOP_DIMENSIONS_INTERVAL_MS: "100" };
 
 export async function measureStatistics(options: StatisticsOptions): Promise<Statistics> {
-  const { wrk, workDir, clicks, signal } = options;
+  const { wrk, workDir, clicks, signal, say } = options;
   const dataDir = join(workDir, "statistics");
   await mkdir(dataDir, { recursive: true });
   await using started = new AsyncDisposableStack();
@@ -50,13 +50,14 @@ export async function measureStatistics(options: StatisticsOptions): Promise<Sta
   started.defer(() => hop.child.stop());
   await createLinks(wrk, hop, LINKS, signal);
   const sql = await connect(dataDir);
-  started.defer(() => sql.end());
+  started.defer(() => sql.end({ timeout: END_TIMEOUT_SECONDS }));
   const filler = await ClickFiller.open(sql);
 
   const grow = async (total: number) => {
     const fillSeconds = await fill(filler, hop, total, options);
     // As autovacuum would within minutes.
     await sql`VACUUM ANALYZE`;
+    say("asking …");
     const link = await filler.popular();
     const law = statisticsAgree(await askTotals(hop, link.code, signal), link);
     const times = await askInTurn(hop, link.code, signal);
