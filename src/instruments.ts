@@ -14,6 +14,7 @@ export function createInstruments(version: string) {
     help: "1, with the version of hop",
     labelNames: ["version"],
     registers: [registry],
+    aggregator: "first",
   }).set({ version }, 1);
   const histogram = (name: string, help: string, buckets: readonly number[]) =>
     new FastHistogram({ name, help, buckets, registry });
@@ -51,6 +52,8 @@ export function createInstruments(version: string) {
       name: "hop_invalidation_listening",
       help: "1 while this process hears of changed links; at 0 staleness is bounded by the cache's time to live",
       registers: [registry],
+      // Of a host: 1 while all of its processes do.
+      aggregator: "min",
     }),
     clicks: new FastCounter({
       name: "hop_clicks_total",
