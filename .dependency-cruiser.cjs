@@ -50,6 +50,19 @@ module.exports = {
       from: { path: "^src/(http|links|clicks|keys|lib|storage|fleet)/" },
       to: { path: "^src/(compose[^/]*|open-[^/]*|config|main)\\.ts$|^src/(commands|config)/" },
     },
+    only(
+      "tracing-wraps-clicks",
+      "^src/tracing/",
+      ["^src/(tracing|clicks|lib)/"],
+      "tracing knows no HTTP and no storage",
+    ),
+    {
+      name: "tracing-is-loaded-when-it-is-on",
+      comment: "whoever traces nothing loads nothing of it: only open-tracing.ts imports it, at run time",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/tracing/" },
+      to: { path: "^src/tracing/|node_modules/@opentelemetry/", dependencyTypesNot: ["dynamic-import"] },
+    },
     {
       name: "bench-uses-the-http-api",
       severity: "error",

@@ -1,5 +1,7 @@
 // From samples to the figures of the page: medians and ranges over rounds, ratios within a round, goals met or missed.
 import type { Sample } from "./measure.ts";
+import type { Statistics } from "./statistics.ts";
+import type { Storing } from "./storing.ts";
 import type { SubjectName } from "./subjects.ts";
 
 export interface Figure {
@@ -41,6 +43,9 @@ export function ratio(samples: readonly Sample[], name: SubjectName, base: Subje
 export interface Results {
   readonly samples: readonly Sample[];
   readonly firstStartsMs: readonly number[];
+  /** Undefined when it was not measured. */
+  readonly storing?: Storing | undefined;
+  readonly statistics?: Statistics | undefined;
 }
 
 /** The goal of every figure that has one; the median is judged. */
@@ -54,12 +59,18 @@ export interface Goal {
 
 export const BATCH_OF_NGINX = 0.25;
 export const ASYNC_OF_NGINX = 0.45;
+export const STREAM_OF_NGINX = 0.45;
+const STREAM_OF_NO_CLICKS = 0.75;
 const CREATES_PER_SECOND = 5_000;
 const RESIDENT_MEGABYTES = 200;
 const FIRST_START_SECONDS = 3;
 const LATER_START_SECONDS = 1.5;
 
-export function judgeGoals({ samples, firstStartsMs }: Results): Goal[] {
+export function judgeGoals(results: Results): Goal[] {
+  return [...judgeServing(results), ...judgeStoring(results), ...judgeStatistics(results)];
+}
+
+function judgeServing({ samples, firstStartsMs }: Results): Goal[] {
   const hops = samples.flatMap((sample) => sample.hop ?? []);
   const resident = samplesOf(samples, "batch").map(
     ({ hop }) => hop?.residentBytes && hop.residentBytes / 1e6,
@@ -68,6 +79,12 @@ export function judgeGoals({ samples, firstStartsMs }: Results): Goal[] {
   return [
     atLeast("default (durable clicks), part of nginx", BATCH_OF_NGINX, ratio(samples, "batch", "nginx")),
     atLeast("`HOP_CLICKS_ACK=async`, part of nginx", ASYNC_OF_NGINX, ratio(samples, "async", "nginx")),
+    atLeast("with Redis (durable clicks), part of nginx", STREAM_OF_NGINX, ratio(samples, "stream", "nginx")),
+    atLeast(
+      "with Redis (durable clicks), part of the same server without clicks",
+      STREAM_OF_NO_CLICKS,
+      ratio(samples, "stream", "stream-off"),
+    ),
     atLeast(
       "creates",
       CREATES_PER_SECOND,
@@ -91,6 +108,54 @@ export function judgeGoals({ samples, firstStartsMs }: Results): Goal[] {
       LATER_START_SECONDS,
       figure(later),
       decimals(2, " s"),
+    ),
+  ];
+}
+
+const STORED_PER_SECOND = 60_000;
+const WORKER_MEGABYTES = 200;
+const REDIS_BYTES_PER_CLICK = 120;
+
+function judgeStoring({ storing }: Results): Goal[] {
+  return [
+    atLeast(
+      "one `hop work`, clicks that became rows and totals",
+      STORED_PER_SECOND,
+      figure([storing?.rowsPerSecond]),
+      perSecond,
+    ),
+    atMost(
+      "memory of `hop work` at its peak (VmHWM)",
+      WORKER_MEGABYTES,
+      figure([storing?.peakBytes && storing.peakBytes / 1e6]),
+      decimals(0, " MB"),
+    ),
+    atMost(
+      "memory of Redis for a click that waits",
+      REDIS_BYTES_PER_CLICK,
+      figure([storing?.bytesPerClick]),
+      decimals(0, " bytes"),
+    ),
+  ];
+}
+
+const STATISTICS_P99_MS = 50;
+const STATISTICS_GROWTH = 1.5;
+
+function judgeStatistics({ statistics }: Results): Goal[] {
+  const { few, many } = statistics ?? {};
+  return [
+    atMost(
+      "statistics of the popular link among all clicks, p99",
+      STATISTICS_P99_MS,
+      figure([many?.p99Ms]),
+      decimals(1, " ms"),
+    ),
+    atMost(
+      "the same with a hundred times as many clicks, growth of p50",
+      STATISTICS_GROWTH,
+      figure([few && many && many.p50Ms / few.p50Ms]),
+      decimals(2, ""),
     ),
   ];
 }

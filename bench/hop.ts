@@ -3,7 +3,8 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { type Child, freePort, runChild, startChild, waitFor } from "./child.ts";
 
-const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+/** What `hop` runs. */
+export const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const READY_TIMEOUT_MS = 60_000;
 const LEDGER_TIMEOUT_MS = 120_000;
 const LIST_PAGE = 200;
@@ -17,6 +18,8 @@ export const API_KEY = "hop_benchmark-benchmark-benchmark-benchmark-123";
 export interface HopSettings {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Clicks go through a Redis of its own, and one `hop work` stores them meanwhile. */
+  readonly stream?: true;
 }
 
 export interface Hop {
@@ -69,8 +72,15 @@ export async function readMetrics(hop: Hop, signal: AbortSignal): Promise<Metric
 }
 
 export const REDIRECTED = 'hop_redirects_total{outcome="redirected"}';
+export const NOT_COUNTED = 'hop_redirects_total{outcome="not_counted"}';
 export const CREATED = "hop_links_created_total";
-const MOVING = [REDIRECTED, CREATED, 'hop_clicks_total{stage="stored"}'];
+const MOVING = [
+  REDIRECTED,
+  NOT_COUNTED,
+  CREATED,
+  'hop_clicks_total{stage="stored"}',
+  'hop_clicks_total{stage="streamed"}',
+];
 
 /**
  * The metrics once nothing moves: wrk hangs up on requests that hop goes on to finish. A request in flight shows in no
@@ -98,13 +108,13 @@ const ledgerSchema = z.object({
 });
 export type Ledger = z.infer<typeof ledgerSchema>;
 
-/** `hop ledger --json` of a data directory that no hop serves at the moment. */
-export async function readLedger(dataDir: string): Promise<Ledger> {
+/** `hop ledger --json` of a data directory that no hop serves at the moment, and of the stream of a Redis. */
+export async function readLedger(dataDir: string, redisUrl?: string): Promise<Ledger> {
   const { output } = await runChild(process.execPath, [MAIN, "ledger", "--json"], {
     // Never interrupted: it takes a second or two, and it has started a Postgres that it must stop.
     signal: new AbortController().signal,
     timeoutMs: LEDGER_TIMEOUT_MS,
-    env: { HOP_DATA_DIR: dataDir },
+    env: { HOP_DATA_DIR: dataDir, ...(redisUrl !== undefined && { HOP_REDIS_URL: redisUrl }) },
   });
   const json = output.indexOf("{");
   if (json === -1) throw new Error(`hop ledger said: ${output.trim()}`);

@@ -1,11 +1,12 @@
 // One run of one subject: start, warm up, measure, stop, and check the laws.
-import { availableParallelism } from "node:os";
 import {
   API_KEY,
   CREATED,
   type Hop,
+  type HopSettings,
   type Ledger,
   type Metrics,
+  NOT_COUNTED,
   readLedger,
   readMetrics,
   REDIRECTED,
@@ -14,9 +15,11 @@ import {
 } from "./hop.ts";
 import type { Child } from "./child.ts";
 import { countsAgree, droppedClicks, type Law, ledgerBalances, littlesLaw, noErrors, quiet } from "./laws.ts";
-import { cpuSeconds, machineCpuSeconds, postgresCpuSeconds, residentBytes } from "./processes.ts";
+import { processesOf, residentBytes } from "./processes.ts";
 import { startBareServer, startNginx } from "./references.ts";
+import { type BenchRedis, startRedis, startWorker, waitUntilStored } from "./stream.ts";
 import type { Subject, SubjectName } from "./subjects.ts";
+import { measureWindow, type Window } from "./window.ts";
 import { type Load, runWrk, type WrkReport } from "./wrk.ts";
 import type { Workload } from "./workload.ts";
 
@@ -24,23 +27,14 @@ export interface Bench {
   readonly wrk: string;
   /** Undefined when it is not installed. */
   readonly nginx: string | undefined;
+  /** Undefined when nothing that is measured needs it. */
+  readonly redis: string | undefined;
   readonly workDir: string;
   /** Where the hop that is measured keeps its links. */
   readonly dataDir: string;
   readonly workload: Workload;
   readonly seconds: number;
   readonly signal: AbortSignal;
-}
-
-/** What was measured. CPU time is undefined where the system does not tell. */
-interface Window {
-  readonly report: WrkReport;
-  readonly perSecond: number;
-  /** CPU time per request, in µs. */
-  readonly serverCpuUs: number | undefined;
-  readonly databaseCpuUs: number | undefined;
-  /** The part of all cores that went to anything else, from 0 to 1. */
-  readonly othersShare: number | undefined;
 }
 
 export interface Sample extends Window {
@@ -69,7 +63,7 @@ export async function measureReference(bench: Bench, subject: Subject, round: nu
   try {
     await expectRedirect(`${reference.url}/${bench.workload.example}`, bench.signal);
     await warmUp(bench, subject, reference.url);
-    const window = await measureWindow(bench, subject, reference.url, reference.child, undefined);
+    const window = await measureWindow({ server: reference.child }, () => ask(bench, subject, reference.url));
     return {
       ...window,
       subject: subject.name,
@@ -85,28 +79,22 @@ export async function measureReference(bench: Bench, subject: Subject, round: nu
 /** Answers the ledger too, which the next run begins from. */
 export async function measureHop(
   bench: Bench,
-  subject: Subject & { hop: object },
+  subject: Subject & { hop: HopSettings },
   round: number,
   ledgerBefore: Ledger,
 ): Promise<{ sample: Sample; ledger: Ledger }> {
-  const hop = await startHop(subject.hop, bench.dataDir, bench.signal);
-  let run;
-  try {
-    run = await loadHop(bench, subject, hop);
-  } finally {
-    await hop.child.stop();
-  }
-  bench.signal.throwIfAborted();
-  const ledger = await readLedger(bench.dataDir);
-  const { warm, window, before, after } = run;
+  const run = await runHop(bench, subject);
+  const { warm, window, before, after, ledger } = run;
   const received = warm.requests + window.report.requests;
-  const counted = after(subject.load === "redirects" ? REDIRECTED : CREATED);
+  const counted = subject.load === "creates" ? after(CREATED) : after(REDIRECTED) + after(NOT_COUNTED);
+  // One HEAD, which is not counted, found out that hop redirects.
+  const askedBefore = subject.load === "creates" ? 0 : 1;
   const sample: Sample = {
     subject: subject.name,
     round,
     ...window,
     hop: {
-      readyMs: hop.readyMs,
+      readyMs: run.readyMs,
       residentBytes: run.residentBytes,
       ...describeClicks(before, after),
       droppedClicks: droppedClicks(ledger) - droppedClicks(ledgerBefore),
@@ -116,67 +104,67 @@ export async function measureHop(
       noErrors(window.report),
       littlesLaw(window.report),
       quiet(window.othersShare),
-      countsAgree(counted, received, 2),
+      countsAgree(counted - askedBefore, received, 2),
       ledgerBalances(ledgerBefore, ledger, after(REDIRECTED)),
     ],
   };
   return { sample, ledger };
 }
 
-async function loadHop(bench: Bench, subject: Subject, hop: Hop) {
-  await expectRedirect(`${hop.url}/${bench.workload.example}`, bench.signal);
+/** Starts hop and what stands beside it, and stops it in the order in which no click is left on its way. */
+async function runHop(bench: Bench, subject: Subject & { hop: HopSettings }) {
+  const { dataDir, workDir, signal } = bench;
+  await using started = new AsyncDisposableStack();
+  let redis: BenchRedis | undefined;
+  if (subject.hop.stream && bench.redis !== undefined) {
+    redis = await startRedis(bench.redis, workDir, signal);
+    const running = redis;
+    started.defer(() => running.stop());
+  }
+  const env = { ...subject.hop.env, ...(redis && { HOP_REDIS_URL: redis.url }) };
+  const hop = await startHop({ ...subject.hop, env }, dataDir, signal);
+  started.defer(() => hop.child.stop());
+  const worker = redis && (await startWorker(redis, dataDir, signal));
+  if (worker) started.defer(() => worker.stop());
+  const load = await loadHop(bench, subject, hop, { worker, redis: redis?.child });
+  await hop.child.stop();
+  if (redis && worker) {
+    // Its last word is in the stream too.
+    await waitUntilStored(redis, worker, signal);
+    await worker.stop();
+  }
+  signal.throwIfAborted();
+  return { ...load, readyMs: hop.readyMs, ledger: await readLedger(dataDir, redis?.url) };
+}
+
+async function loadHop(
+  bench: Bench,
+  subject: Subject,
+  hop: Hop,
+  beside: { worker: Child | undefined; redis: Child | undefined },
+) {
+  const { dataDir, signal } = bench;
+  await expectRedirect(`${hop.url}/${bench.workload.example}`, signal);
   const warm = await warmUp(bench, subject, hop.url);
-  const before = await readMetrics(hop, bench.signal);
-  const window = await measureWindow(bench, subject, hop.url, hop.child, bench.dataDir);
+  const before = await readMetrics(hop, signal);
+  const parties = { server: hop.child, dataDir, ...beside };
+  const window = await measureWindow(parties, () => ask(bench, subject, hop.url));
   // Before the queue of an async hop has emptied: this is what the memory was needed for.
-  const resident = await residentBytes(hop.child.pid);
-  const after = await settledMetrics(hop, bench.signal);
+  const resident = await residentBytes(await processesOf(hop.child.pid, dataDir));
+  const after = await settledMetrics(hop, signal);
   return { warm, window, before, after, residentBytes: resident };
 }
 
 async function warmUp(bench: Bench, subject: Subject, url: string): Promise<WrkReport> {
-  const load = loadOf(subject, bench.workload.each);
-  return runWrk(bench.wrk, url, load, { seconds: bench.seconds, signal: bench.signal });
+  return runWrk(bench.wrk, url, loadOf(subject, bench.workload.each), bench);
 }
 
-/** Measures, and reads what everybody's CPU did meanwhile. `dataDir` is that of a Postgres that takes part. */
-async function measureWindow(
-  bench: Bench,
-  subject: Subject,
-  url: string,
-  server: Child,
-  dataDir: string | undefined,
-): Promise<Window> {
-  const readCpu = async () => ({
-    server: await cpuSeconds(server.pid),
-    database: dataDir === undefined ? undefined : await postgresCpuSeconds(dataDir),
-    machine: await machineCpuSeconds(),
-    atMs: performance.now(),
-  });
-  const load = loadOf(subject, bench.workload.popular);
-  const before = await readCpu();
-  const report = await runWrk(bench.wrk, url, load, { seconds: bench.seconds, signal: bench.signal });
-  const after = await readCpu();
-  const own = minus(after.server, before.server);
-  const database = minus(after.database, before.database);
-  const machine = minus(after.machine, before.machine);
-  const capacity = ((after.atMs - before.atMs) / 1_000) * availableParallelism();
-  const perRequestUs = (seconds: number) => (seconds * 1e6) / report.requests;
-  return {
-    report,
-    perSecond: report.requests / report.seconds,
-    serverCpuUs: own && perRequestUs(own),
-    databaseCpuUs: database && perRequestUs(database),
-    othersShare: machine && (machine - report.allCpuSeconds - (own ?? 0) - (database ?? 0)) / capacity,
-  };
+async function ask(bench: Bench, subject: Subject, url: string): Promise<WrkReport> {
+  return runWrk(bench.wrk, url, loadOf(subject, bench.workload.popular), bench);
 }
 
-function minus(after: number | undefined, before: number | undefined): number | undefined {
-  return after === undefined || before === undefined ? undefined : after - before;
-}
-
-function loadOf(subject: Subject, sequenceFile: string): Load {
-  return subject.load === "creates" ? { kind: "creates", key: API_KEY } : { kind: "redirects", sequenceFile };
+function loadOf({ load }: Subject, sequenceFile: string): Load {
+  return load === "creates" ? { kind: load, key: API_KEY } : { kind: load, sequenceFile };
 }
 
 function describeClicks(before: Metrics, after: Metrics) {

@@ -1,9 +1,13 @@
 // docs/benchmarks.md, made from one run.
-import { type Figure, figure, type Goal, judgeGoals, ratio, samplesOf } from "./figures.ts";
-import { clientShare, inFlight, type Law } from "./laws.ts";
+import { figure, type Goal, judgeGoals, ratio, samplesOf } from "./figures.ts";
+import { lawTable } from "./law-table.ts";
+import { clientShare, inFlight } from "./laws.ts";
+import { storingTable, statisticsTable } from "./part-tables.ts";
 import type { Sample } from "./measure.ts";
+import { maybe, ms, NOTHING, percent, table, whole, withRange } from "./markdown.ts";
 import type { BenchResults } from "./run.ts";
 import { type Subject, SUBJECTS } from "./subjects.ts";
+import { ROLES } from "./window.ts";
 import { CONNECTIONS } from "./wrk.ts";
 
 export interface PageOptions {
@@ -13,8 +17,6 @@ export interface PageOptions {
   readonly repeats: number;
   readonly links: number;
 }
-
-const NOTHING = "–";
 
 /** The tables alone: what the command prints. */
 export function resultsOf(results: BenchResults): string {
@@ -31,13 +33,15 @@ export function resultsOf(results: BenchResults): string {
         "p99",
         "of nginx",
         "of bare Bun.serve",
-        "CPU a request: server + Postgres",
+        "CPU a request: server + Postgres + worker + Redis",
       ],
       measured.map((subject) => subjectRow(subject, results.samples)),
     ),
     ...missing,
+    ...storingTable(results),
+    ...statisticsTable(results),
     ...table(["goal", "wanted", "seen: median (range)", ""], judgeGoals(results).map(goalRow)),
-    ...laws(results.samples),
+    ...lawTable(results),
   ].join("\n");
 }
 
@@ -62,8 +66,18 @@ pipelining, four browsers' User-Agents. The warm-up asks for each of ${links.toL
 measurement draws them by Zipf's law (exponent 1). All servers get the same requests. hop runs as \`hop serve\` does, with
 its embedded Postgres, \`fsync\` on; its links are made through its API. The nginx is one process that answers everything
 with one \`return 302\`; the bare \`Bun.serve\` answers with hop's headers; neither looks anything up nor counts.
+With Redis, clicks go through a stream (\`appendonly yes\`, \`appendfsync everysec\`) and one \`hop work\` stores them while
+hop serves; the same server is asked with \`Sec-Purpose: prefetch\` to see what it does without clicks.
 Figures are medians over the rounds with their range; a ratio is taken within each round. After each run hop is
 stopped and \`hop ledger\` must balance: every redirect served is a click stored.
+
+Storing: hop is loaded for ${seconds * 3} s while no worker runs, with user agents of 500 kinds by Zipf's law; then one \`hop work\`
+stores what is in the stream. Its clicks are durable once they are out of the stream, and rows once the hourly totals have
+them. COPY takes the same rows from a file into an empty table of the same shape, in the server, without a client.
+
+Statistics, when asked for (\`--only statistics\`): a hop of its own gets clicks of the last 30 days in batches of 50, in the queue where a worker puts them, and
+makes its rows and rollups from them; one in ten is of one link, the others are of thousands, by Zipf's law. Then that link is asked for,
+600 times one after the other, every interval and dimension in turn, after \`VACUUM ANALYZE\`.
 
 ## Limits
 
@@ -73,6 +87,9 @@ stopped and \`hop ledger\` must balance: every redirect served is a click stored
   load as ${CONNECTIONS} connections can make, not those of a visitor, and they hide stalls (coordinated omission).
 - The warm-up leaves every link in the process cache, the hit ratio is below. In production an entry is read again after
   \`HOP_CACHE_TTL_MS\`, and links outnumber the cache.
+- The worker of \`hop with Redis\` and Postgres share the two cores with the server, wrk and Redis; a fleet would not.
+- The raw COPY writes no ledger and no totals, and reads nothing from Redis: it is a bound, not a rival.
+- Statistics are asked for while nothing else happens, and after the rollups have come to rest.
 - Loopback has no network, and ${seconds} s show no checkpoint, no vacuum and no full disk.
 
 ## Where
@@ -113,16 +130,13 @@ function subjectRow({ name, title }: Subject, samples: readonly Sample[]): strin
     name === base || name === "creates"
       ? NOTHING
       : withRange(ratio(samples, name, base), (value) => value.toFixed(2));
-  const cpu = [
-    middle(
-      (sample) => sample.serverCpuUs,
-      (us) => `${us.toFixed(1)} µs`,
-    ),
-    middle(
-      (sample) => sample.databaseCpuUs,
-      (us) => `${us.toFixed(1)} µs`,
-    ),
-  ].filter((text) => text !== undefined);
+  const cpu = ROLES.flatMap(
+    (role) =>
+      middle(
+        (sample) => sample.cpuUs[role],
+        (us) => `${us.toFixed(1)} µs`,
+      ) ?? [],
+  );
   return [
     title,
     withRange(figure(own.map((sample) => sample.perSecond)), whole),
@@ -156,62 +170,4 @@ function runRow(sample: Sample): string[] {
     maybe(hop?.residentBytes, (bytes) => `${(bytes / 1e6).toFixed(0)} MB`),
     maybe(hop?.readyMs, (time) => `${(time / 1_000).toFixed(2)} s`),
   ];
-}
-
-const MEANINGS: Record<Law["name"], string> = {
-  errors: "no socket error, timeout or status above 399",
-  Little: `Little's law: X·R requests in flight are ${CONNECTIONS}, or fewer where wrk itself was the limit`,
-  quiet: "other programs and the kernel's own work took at most 10 % of the machine",
-  counts: `hop counted what wrk received, and at most ${CONNECTIONS} more that wrk hung up on`,
-  ledger: "the ledger balances: served = stored + dropped for a reason",
-};
-
-/** How often each law held; every run that broke one, by name. */
-function laws(samples: readonly Sample[]): string[] {
-  const names: readonly Law["name"][] = ["errors", "Little", "quiet", "counts", "ledger"];
-  const all = samples.flatMap((sample) => sample.laws.map((law) => ({ ...law, sample })));
-  const rows = names.flatMap((name) => {
-    const own = all.filter((law) => law.name === name);
-    if (own.length === 0) return [];
-    const broken = own.filter((law) => !law.holds);
-    const detail = broken
-      .map(({ sample, seen }) => `round ${sample.round} ${sample.subject}: ${seen}`)
-      .join("; ");
-    return [
-      [
-        MEANINGS[name],
-        `${own.length - broken.length} of ${own.length}`,
-        broken.length === 0 ? "holds" : `**broken** ${detail}`,
-      ],
-    ];
-  });
-  return table(["sanity law", "checks that held", ""], rows);
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  return [tableLine(head), tableLine(head.map(() => "---")), ...rows.map(tableLine), ""];
-}
-
-function tableLine(cells: readonly string[]): string {
-  return `| ${cells.join(" | ")} |`;
-}
-
-function withRange(found: Figure | undefined, show: (value: number) => string): string {
-  return found === undefined ? NOTHING : `${show(found.median)} (${show(found.min)}–${show(found.max)})`;
-}
-
-function maybe(value: number | undefined, show: (value: number) => string): string {
-  return value === undefined ? NOTHING : show(value);
-}
-
-function whole(value: number): string {
-  return Math.round(value).toLocaleString("en");
-}
-
-function ms(value: number): string {
-  return `${value.toFixed(2)} ms`;
-}
-
-function percent(part: number): string {
-  return `${(part * 100).toFixed(0)} %`;
 }

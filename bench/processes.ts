@@ -9,8 +9,12 @@ const QUIET_SAMPLE_MS = 500;
 /** Of all cores. */
 const QUIET_SHARE = 0.05;
 
-/** CPU time of a process so far, in seconds; undefined when it cannot be known. */
-export async function cpuSeconds(pid: number): Promise<number | undefined> {
+/** CPU time of these processes so far, in seconds; undefined when none of them can be known. */
+export async function cpuSeconds(pids: readonly number[]): Promise<number | undefined> {
+  return sumOfKnown(await Promise.all(pids.map(cpuSecondsOf)));
+}
+
+async function cpuSecondsOf(pid: number): Promise<number | undefined> {
   const stat = await read(`/proc/${pid}/stat`);
   // The name in parentheses may itself contain spaces.
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -20,13 +24,31 @@ export async function cpuSeconds(pid: number): Promise<number | undefined> {
 
 /** CPU time so far of the Postgres of a data directory: of its processes that are alive, in seconds. */
 export async function postgresCpuSeconds(dataDir: string): Promise<number | undefined> {
+  const postmaster = await postmasterOf(dataDir);
+  return postmaster === undefined ? undefined : cpuSeconds(await processesOf(postmaster, undefined));
+}
+
+/** A process and its descendants, without the Postgres of a data directory, which may be among them. */
+export async function processesOf(pid: number, dataDir: string | undefined): Promise<readonly number[]> {
+  const postmaster = dataDir === undefined ? undefined : await postmasterOf(dataDir);
+  return withDescendants(pid, postmaster);
+}
+
+async function withDescendants(pid: number, except: number | undefined): Promise<readonly number[]> {
+  const children = (await read(`/proc/${pid}/task/${pid}/children`))?.trim().split(" ") ?? [];
+  const pids = children.map(Number).filter((child) => child > 0 && child !== except);
+  return [pid, ...(await Promise.all(pids.map((child) => withDescendants(child, except)))).flat()];
+}
+
+async function postmasterOf(dataDir: string): Promise<number | undefined> {
   const pidFile = await read(join(dataDir, "postgres", "data", "postmaster.pid"));
   const pid = Number(pidFile?.split("\n")[0]);
-  if (!Number.isSafeInteger(pid)) return undefined;
-  const children = await read(`/proc/${pid}/task/${pid}/children`);
-  if (children === undefined) return undefined;
-  const times = await Promise.all([pid, ...children.trim().split(" ").map(Number)].map(cpuSeconds));
-  return times.reduce<number>((sum, time) => sum + (time ?? 0), 0);
+  return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
+}
+
+function sumOfKnown(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0);
 }
 
 /** CPU time that this machine has spent on anything so far, in seconds, stolen time included. */
@@ -54,9 +76,19 @@ export async function waitForQuiet(patienceMs: number, signal: AbortSignal): Pro
   }
 }
 
-/** Memory that a process has in RAM (VmRSS), in bytes; undefined when it cannot be known. */
-export async function residentBytes(pid: number): Promise<number | undefined> {
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec((await read(`/proc/${pid}/status`)) ?? "")?.[1];
+/** Memory that these processes have in RAM (VmRSS), in bytes; undefined when it cannot be known. */
+export async function residentBytes(pids: readonly number[]): Promise<number | undefined> {
+  return sumOfKnown(await Promise.all(pids.map((pid) => memoryOf(pid, "VmRSS"))));
+}
+
+/** The most memory that a process ever had in RAM (VmHWM), in bytes; undefined when it cannot be known. */
+export async function peakResidentBytes(pid: number): Promise<number | undefined> {
+  return memoryOf(pid, "VmHWM");
+}
+
+async function memoryOf(pid: number, field: "VmRSS" | "VmHWM"): Promise<number | undefined> {
+  const status = await read(`/proc/${pid}/status`);
+  const kibibytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status ?? "")?.[1];
   return kibibytes === undefined ? undefined : Number(kibibytes) * 1_024;
 }
 

@@ -9,7 +9,10 @@ import { type Bench, measureHop, measureReference, type Sample } from "./measure
 import { waitForQuiet } from "./processes.ts";
 import { findNginx } from "./references.ts";
 import { seed } from "./seed.ts";
-import { type Subject, SUBJECTS, type SubjectName } from "./subjects.ts";
+import { findRedis } from "./stream.ts";
+import { measureStatistics } from "./statistics.ts";
+import { measureStoring } from "./storing.ts";
+import { type PartName, type Subject, SUBJECTS } from "./subjects.ts";
 import { madeUpCodes, writeWorkload } from "./workload.ts";
 import { findWrk } from "./wrk.ts";
 
@@ -18,7 +21,9 @@ export interface BenchOptions {
   readonly seconds: number;
   readonly repeats: number;
   readonly links: number;
-  readonly only: readonly SubjectName[];
+  /** In the table of the statistics. */
+  readonly clicks: number;
+  readonly only: readonly PartName[];
   /** Ends everything that was started and rejects. */
   readonly signal: AbortSignal;
   /** Progress, a line at a time. */
@@ -37,7 +42,7 @@ const ATTEMPTS = 2;
 const QUIET_PATIENCE_MS = 10_000;
 
 export async function runBench(options: BenchOptions): Promise<BenchResults> {
-  const { seconds, repeats, links, only, signal, say } = options;
+  const { seconds, repeats, links, clicks, only, signal, say } = options;
   const wrk = findWrk();
   const nginx = findNginx();
   const subjects = SUBJECTS.filter(
@@ -47,16 +52,25 @@ export async function runBench(options: BenchOptions): Promise<BenchResults> {
   const workDir = await makeWorkDir(stack);
   const surroundings = await describeSurroundings({ wrk, nginx, workDir, signal });
 
-  const needsHop = subjects.some((subject) => subject.hop !== undefined);
+  const stores = only.includes("storing");
+  const redis = stores || subjects.some((subject) => subject.hop?.stream) ? findRedis() : undefined;
+  const needsHop = stores || subjects.some((subject) => subject.hop !== undefined);
   if (needsHop) say(`starting hop ${repeats} times in empty directories, then making ${links} links …`);
   const seeded = needsHop
     ? await seed({ wrk, workDir, links, firstStarts: repeats, signal })
     : { dataDir: workDir, codes: madeUpCodes(links), firstStartsMs: [] };
   const workload = await writeWorkload(workDir, seeded.codes);
-  const bench: Bench = { wrk, nginx, workDir, dataDir: seeded.dataDir, workload, seconds, signal };
+  const bench: Bench = { wrk, nginx, redis, workDir, dataDir: seeded.dataDir, workload, seconds, signal };
 
   const rounds = await measureRounds(bench, subjects, options);
-  return { ...rounds, firstStartsMs: seeded.firstStartsMs, surroundings, finishedAt: new Date() };
+  if (stores) say("storing a backlog of clicks …");
+  const storing = stores && redis !== undefined ? await measureStoring(bench, redis) : undefined;
+  if (only.includes("statistics")) say(`statistics of ${clicks.toLocaleString("en")} clicks …`);
+  const statistics = only.includes("statistics")
+    ? await measureStatistics({ wrk, workDir, clicks, signal })
+    : undefined;
+  const { firstStartsMs } = seeded;
+  return { ...rounds, firstStartsMs, storing, statistics, surroundings, finishedAt: new Date() };
 }
 
 async function measureRounds(
@@ -124,7 +138,7 @@ function progress({ subject, round, perSecond, report, laws }: Sample, repeats: 
   const rate = Math.round(perSecond).toLocaleString("en").padStart(9);
   const { p50, p99 } = report.latencyMs;
   return [
-    `round ${round}/${repeats}  ${subject.padEnd(8)}${rate}/s   p50 ${p50.toFixed(2)} ms   p99 ${p99.toFixed(2)} ms`,
+    `round ${round}/${repeats}  ${subject.padEnd(11)}${rate}/s   p50 ${p50.toFixed(2)} ms   p99 ${p99.toFixed(2)} ms`,
     ...broken,
   ].join("\n");
 }

@@ -39,7 +39,8 @@ export async function seed(options: {
   }
 }
 
-async function createLinks(wrk: string, hop: Hop, links: number, signal: AbortSignal): Promise<void> {
+/** Until there are at least so many, made through the API. */
+export async function createLinks(wrk: string, hop: Hop, links: number, signal: AbortSignal): Promise<void> {
   const deadlineMs = performance.now() + SEED_TIMEOUT_MS;
   for (;;) {
     await runWrk(wrk, hop.url, { kind: "creates", key: API_KEY }, { seconds: BURST_SECONDS, signal });

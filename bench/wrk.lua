@@ -1,5 +1,6 @@
 -- The load: GET over a prepared sequence of codes, or POST of a link that differs every time.
--- Arguments: "redirects" and a file with one code a line, or "creates" and an API key.
+-- Arguments: "redirects" or "prefetches", a file with one code a line and perhaps one with a user agent a line;
+-- or "creates" and an API key.
 
 local USER_AGENTS = {
   "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36",
@@ -17,16 +18,29 @@ function setup(thread)
   threads[#threads + 1] = thread
 end
 
-local function redirects(file)
+local function linesOf(file)
+  local lines = {}
+  for line in io.lines(file) do
+    lines[#lines + 1] = line
+  end
+  return lines
+end
+
+-- Codes and user agents take turns. One of four agents is the code's own, one of many any code's.
+local function redirects(file, agentsFile, purpose)
+  local agents = agentsFile == "" and USER_AGENTS or linesOf(agentsFile)
   local sequence, made, count, position = {}, {}, 0, 0
   for code in io.lines(file) do
     count = count + 1
-    -- One string for each code: a popular one stays in the CPU's cache, as in any client that repeats itself.
-    made[code] = made[code] or wrk.format("GET", "/" .. code, {
-      ["User-Agent"] = USER_AGENTS[count % #USER_AGENTS + 1],
+    local agent = agents[count % #agents + 1]
+    local key = agents == USER_AGENTS and code or code .. agent
+    -- One string for each: a popular one stays in the CPU's cache, as in any client that repeats itself.
+    made[key] = made[key] or wrk.format("GET", "/" .. code, {
+      ["User-Agent"] = agent,
       ["Accept-Language"] = "en-GB,en;q=0.9",
+      ["Sec-Purpose"] = purpose,
     })
-    sequence[count] = made[code]
+    sequence[count] = made[key]
   end
   return function()
     position = position % count + 1
@@ -49,7 +63,11 @@ local function creates(key)
 end
 
 function init(arguments)
-  request = arguments[1] == "creates" and creates(arguments[2]) or redirects(arguments[2])
+  if arguments[1] == "creates" then
+    request = creates(arguments[2])
+  else
+    request = redirects(arguments[2], arguments[3] or "", arguments[1] == "prefetches" and "prefetch" or nil)
+  end
   clockAtStart = os.clock()
 end
 

@@ -30,7 +30,7 @@ const reportSchema = z.object({
 export type WrkReport = z.infer<typeof reportSchema>;
 
 export type Load =
-  | { readonly kind: "redirects"; readonly sequenceFile: string }
+  | { readonly kind: "redirects" | "prefetches"; readonly sequenceFile: string; readonly agentsFile?: string }
   | { readonly kind: "creates"; readonly key: string };
 
 /** @throws with one line that says what to install. */
@@ -59,7 +59,7 @@ export async function runWrk(
       url,
       "--",
       load.kind,
-      load.kind === "redirects" ? load.sequenceFile : load.key,
+      ...(load.kind === "creates" ? [load.key] : [load.sequenceFile, load.agentsFile ?? ""]),
     ],
     { signal, timeoutMs: seconds * 1_000 + MARGIN_MS },
   );

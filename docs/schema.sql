@@ -4,6 +4,8 @@ CREATE EXTENSION pg_trgm;
 
 CREATE TYPE click_dimension AS ENUM ('country', 'referrer', 'browser', 'os', 'device', 'language');
 
+CREATE SEQUENCE link_versions;
+
 CREATE SEQUENCE rollup_round_ids;
 
 CREATE TABLE agents (
@@ -129,13 +131,13 @@ CREATE TABLE links (
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   updated_at timestamp with time zone NOT NULL DEFAULT now(),
   deleted_at timestamp with time zone,
-  version bigint NOT NULL DEFAULT 1,
+  version bigint NOT NULL DEFAULT nextval('link_versions'::regclass),
   CONSTRAINT links_pkey PRIMARY KEY (id),
   CONSTRAINT links_code_key UNIQUE (domain_id, code),
   CONSTRAINT links_status_check CHECK ((status = ANY (ARRAY[301, 302, 307, 308])))
 );
 COMMENT ON COLUMN links.chosen IS 'the code was chosen by a person, not generated';
-COMMENT ON COLUMN links.version IS 'grows by one with every change; caches never put an older version over a newer one';
+COMMENT ON COLUMN links.version IS 'grows with every change, and from one link to the next that has the same code; caches never put an older version over a newer one';
 CREATE INDEX links_search_idx ON links USING gin ((((((code || ' '::text) || COALESCE(title, ''::text)) || ' '::text) || target)) gin_trgm_ops);
 CREATE INDEX links_tags_idx ON links USING gin (tags);
 
@@ -201,16 +203,17 @@ CREATE OR REPLACE FUNCTION links_notify()
  LANGUAGE plpgsql
 AS $function$
 DECLARE
-  link links;
+  now_ms bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     PERFORM pg_notify('hop_links', '*');
     RETURN NULL;
   END IF;
-  IF TG_OP = 'DELETE' THEN link := OLD; ELSE link := NEW; END IF;
-  PERFORM pg_notify('hop_links', concat_ws(' ', link.domain_id, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, link.code));
-  IF TG_OP = 'UPDATE' AND (OLD.domain_id, OLD.code) IS DISTINCT FROM (NEW.domain_id, NEW.code) THEN
-    PERFORM pg_notify('hop_links', concat_ws(' ', OLD.domain_id, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, OLD.code));
+  IF TG_OP <> 'DELETE' THEN
+    PERFORM pg_notify('hop_links', concat_ws(' ', NEW.domain_id, now_ms, NEW.code, NEW.version));
+  END IF;
+  IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND (OLD.domain_id, OLD.code) IS DISTINCT FROM (NEW.domain_id, NEW.code) THEN
+    PERFORM pg_notify('hop_links', concat_ws(' ', OLD.domain_id, now_ms, OLD.code, nextval('link_versions')));
   END IF;
   RETURN NULL;
 END $function$;
@@ -220,7 +223,7 @@ CREATE OR REPLACE FUNCTION links_touch()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-  NEW.version := OLD.version + 1;
+  NEW.version := nextval('link_versions');
   NEW.updated_at := now();
   RETURN NEW;
 END $function$;

@@ -4,14 +4,15 @@ import { Ingester, Turns } from "./clicks/ingest.ts";
 import { RollupKeeper } from "./clicks/rollup.ts";
 import { startAdmin } from "./compose-admin.ts";
 import type { Config } from "./config.ts";
-import { Health } from "./http/health.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 import { systemClock } from "./lib/clock.ts";
 import { withDeadline } from "./lib/deadline.ts";
 import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
+import { workerHealth } from "./open-health.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { complain, type StreamPlace, streamPlace, waitForRedis } from "./open-stream.ts";
+import { openTracing, type Tracer } from "./open-tracing.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { migrationStatus } from "./storage/postgres/migrate.ts";
 import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
@@ -47,29 +48,20 @@ export async function startWorker(config: Config, log: Log, version: string): Pr
   started.defer(() => client.disconnect());
 
   const instruments = createInstruments(version);
-  const streamInstruments = createStreamInstruments(instruments.registry);
+  const streamInstruments = createStreamInstruments(instruments.registry, config.streamMaxBytes);
   await startUpkeep(config, storage, log, started);
-  const health = new Health([
-    {
-      name: "postgres",
-      check: async () => {
-        await withDeadline(storage.sql`SELECT 1`, config.lookupTimeoutMs, "asking Postgres");
-      },
-    },
-    {
-      name: "redis",
-      check: async () => {
-        await withDeadline(client.exists("hop"), config.redisTimeoutMs, "asking Redis");
-      },
-    },
-  ]);
+  const health = workerHealth(config, storage.sql, client);
   const admin = { host: config.adminHost, port: config.workAdminPort, portName: "HOP_WORK_ADMIN_PORT" };
   const adminUrl = startAdmin(admin, health, instruments, started);
   // A worker that comes back finds what it left under its name, which the port makes unique on its host.
   const part = adminUrl === undefined ? `${process.pid}-${Math.random().toString(36).slice(2)}` : admin.port;
   const name = `${hostname()}:${part}`;
   startSizes(config, place, client, streamInstruments, log, started);
-  startIngest({ config, place, client, storage, instruments, streamInstruments, name, log }, started);
+  const tracer = await openTracing(
+    { config, registry: instruments.registry, process: "work", version },
+    started,
+  );
+  startIngest({ config, place, client, storage, instruments, streamInstruments, tracer, name, log }, started);
   started.defer(() => health.drain());
 
   const running = started.move();
@@ -141,6 +133,7 @@ interface IngestParts {
   readonly storage: Storage;
   readonly instruments: Instruments;
   readonly streamInstruments: StreamInstruments;
+  readonly tracer: Tracer | undefined;
   readonly name: string;
   readonly log: Log;
 }
@@ -149,7 +142,8 @@ interface IngestParts {
 function startIngest(parts: IngestParts, started: AsyncDisposableStack): void {
   const { config, place, log } = parts;
   const turns = new Turns();
-  const store = new PostgresClickStore(parts.storage.sql);
+  const postgres = new PostgresClickStore(parts.storage.sql);
+  const store = parts.tracer?.around(postgres, "store") ?? postgres;
   const readers = Array.from({ length: place.partitions }, (_, partition) =>
     openReader(parts, partition, started),
   );
@@ -187,10 +181,25 @@ function openReader(
   });
 }
 
+/**
+ * JavaScriptCore lets garbage grow to several times what is alive. 200,000 clicks that all differ, in one backlog: 224 MB
+ * resident at the most without this, 159 MB with it; one collection takes some 30 ms, in which nobody waits for the worker.
+ */
+function collectGarbage(everyBytes: number): (bytes: number) => void {
+  let waiting = 0;
+  return (bytes) => {
+    waiting += bytes;
+    if (waiting < everyBytes) return;
+    waiting = 0;
+    Bun.gc(true);
+  };
+}
+
 function ingestOptions({ config, instruments, streamInstruments, log }: IngestParts) {
   return {
     maxClicks: config.ingestClicksMax,
     maxBytes: config.ingestBytesMax,
+    pauseMs: config.ingestPauseMs,
     maxDeliveries: config.streamDeliveriesMax,
     random: Math.random,
     onStored: (newClicks: number, allClicks: number) => {
@@ -198,6 +207,7 @@ function ingestOptions({ config, instruments, streamInstruments, log }: IngestPa
       instruments.clicks.add("duplicate", allClicks - newClicks);
       instruments.clickBatchSize.observe(allClicks);
     },
+    onConfirmed: collectGarbage(config.ingestCollectBytes),
     onBuried: ({ id }: { id: string }, reason: string) => {
       streamInstruments.buried.inc();
       log.error({ entry: id, reason }, "a batch was put aside; see `hop dead list`");

@@ -9,30 +9,33 @@ import { Departure, type Manner, sayGoodbye, stopListening } from "./fleet/drain
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
 import { apiEndpoints } from "./http/endpoints.ts";
-import { Health } from "./http/health.ts";
+import type { Health } from "./http/health.ts";
 import { openApiDocument } from "./http/openapi.ts";
 import { createPreview } from "./http/preview.ts";
 import { createRedirect } from "./http/redirect.ts";
+import { createRefuse } from "./http/refusal.ts";
+import { transportHeaders } from "./http/security-headers.ts";
 import { listen, type Sharing } from "./http/server.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
 import { Authenticator } from "./keys/authenticate.ts";
 import { systemClock } from "./lib/clock.ts";
-import { withDeadline } from "./lib/deadline.ts";
 import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { CodeGenerator } from "./links/code.ts";
 import { LinkManager } from "./links/manage.ts";
-import { batchedLookup, directLookup, type Resolver } from "./links/resolve.ts";
-import { RouteCache } from "./links/route-cache.ts";
+import { serverHealth } from "./open-health.ts";
+import { openLimits } from "./open-limits.ts";
 import { openRecorder } from "./open-recorder.ts";
+import { openSharedRedis } from "./open-redis.ts";
+import { openResolver } from "./open-resolver.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
+import { openTracing } from "./open-tracing.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
 import { PostgresKeyStore } from "./storage/postgres/keys.ts";
 import { PostgresLinkStore } from "./storage/postgres/links.ts";
-import { LinkListener } from "./storage/postgres/listener.ts";
 import { migrate } from "./storage/postgres/migrate.ts";
 import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
 import { PostgresRollup } from "./storage/postgres/rollup.ts";
@@ -74,27 +77,35 @@ export async function startServer(
 
   const instruments = createInstruments(version);
   const salts = await startMaintenance(config, storage, log, started);
+  const tracer = await openTracing(
+    { config, registry: instruments.registry, process: "serve", version },
+    started,
+  );
   const store =
     config.clicks === "stream"
-      ? openClickStream(config, createStreamInstruments(instruments.registry), log, started)
+      ? openClickStream(
+          config,
+          createStreamInstruments(instruments.registry, config.streamMaxBytes),
+          log,
+          started,
+        )
       : new PostgresClickStore(storage.hotSql);
-  const recorder = await openRecorder({ config, store, instruments, log }, (producer) =>
+  const tracedStore = tracer?.around(store, config.clicks === "stream" ? "append" : "store") ?? store;
+  const recorder = await openRecorder({ config, store: tracedStore, instruments, log }, (producer) =>
     new PostgresClickStore(storage.sql).openProducer(producer),
   );
   started.defer(() => recorder.close(config.shutdownTimeoutMs));
-  const { resolver, invalidate } = await startResolver(config, storage, instruments, log, started);
+  const { resolver, invalidate } = await openResolver({ config, storage, instruments, log }, started);
 
-  const health = new Health([
-    {
-      name: "postgres",
-      check: async () => {
-        await withDeadline(storage.sql`SELECT 1`, config.lookupTimeoutMs, "asking Postgres");
-      },
-    },
-  ]);
+  const redis = openSharedRedis(config, log, started);
+  const health = serverHealth(config, storage.sql, redis);
   let baseUrl = config.baseUrl ?? "";
   const clock = systemClock;
+  const salt = (day: string) => salts.saltOf(day);
+  const limits = openLimits({ config, clock, salt, redis, instruments });
   const onBug = (error: unknown, requestId: string) => log.error({ err: error, requestId }, "request failed");
+  const headers = transportHeaders(baseUrl);
+  const refuse = createRefuse({ limits, headers, onBug });
   const rollup = new RollupKeeper({
     rollup: new PostgresRollup(storage.sql),
     totalsEveryMs: config.totalsIntervalMs,
@@ -131,25 +142,29 @@ export async function startServer(
       resolver,
       recorder,
       observer: new ClickObserver({
-        salt: (day) => salts.saltOf(day),
+        salt,
         agents: new AgentReader({ entries: 10_000 }),
         countries: await CountryReader.open(),
       }),
       clock,
+      tracer,
       onDone: (outcome, startedAtMs) => {
         instruments.redirects.add(outcome);
         if (outcome === "redirected") instruments.clicks.add("recorded");
         instruments.redirectSeconds.observe((performance.now() - startedAtMs) / 1_000);
       },
-      onBug,
+      refuse,
     }),
-    preview: createPreview({ links, clock, baseUrl: () => baseUrl, onBug }),
+    preview: createPreview({ links, clock, baseUrl: () => baseUrl, refuse, headers }),
     app: createApp({
       endpoints,
       openApi: openApiDocument(endpoints, version),
       authenticator,
       bodyBounds: { maxBytes: config.bodyBytes, timeoutMs: config.bodyTimeoutMs },
       health,
+      limits,
+      maxInFlight: config.apiRequestsMax,
+      headers,
       onRequest: (route, method, status, seconds) => {
         instruments.httpRequests.inc({ route, method, status });
         instruments.httpSeconds.observe(seconds);
@@ -202,51 +217,6 @@ async function startMaintenance(
   );
   started.defer(() => loop.stop());
   return salts;
-}
-
-async function startResolver(
-  config: Config,
-  storage: Storage,
-  instruments: Instruments,
-  log: Log,
-  started: AsyncDisposableStack,
-): Promise<{ resolver: Resolver; invalidate: (code: string) => void }> {
-  const store = new PostgresLinkStore(storage.hotSql);
-  const bounds = {
-    timeoutMs: config.lookupTimeoutMs,
-    maxBatch: config.batchMax,
-    maxQueued: config.lookupQueueMax,
-  };
-  if (config.cache === "off") return { resolver: directLookup(store, bounds), invalidate: () => undefined };
-  const cache = new RouteCache({
-    source: batchedLookup(store, bounds),
-    clock: systemClock,
-    random: Math.random,
-    ttlMs: config.cacheTtlMs,
-    maxEntries: config.cacheEntries,
-    maxBytes: config.cacheBytes,
-    unknownTtlMs: config.unknownTtlMs,
-    maxUnknown: config.unknownEntries,
-    retryAfterFailureMs: 500,
-    onResult: (result) => instruments.cacheRequests.add(result),
-  });
-  const listener = new LinkListener({
-    database: {
-      address: storage.address,
-      statementTimeoutMs: config.statementTimeoutMs,
-      applicationName: "hop listener",
-    },
-    onChange: (code, sentAtMs) => {
-      cache.invalidate(code);
-      instruments.invalidationSeconds.observe(Math.max(0, systemClock() - sentAtMs) / 1_000);
-    },
-    onGap: () => cache.expireAll(),
-    onListening: (listening) => instruments.listening.set(listening ? 1 : 0),
-    log,
-  });
-  started.defer(() => listener.close());
-  await listener.listening;
-  return { resolver: cache, invalidate: (code) => cache.invalidate(code) };
 }
 
 function createLinkManager(

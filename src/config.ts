@@ -2,16 +2,7 @@
 
 import { nearest } from "./config/nearest.ts";
 import type { Surroundings } from "./config/kinds.ts";
-import {
-  FIELDS,
-  NOT_YET,
-  PRESETS,
-  VARIABLES,
-  type Config,
-  type Field,
-  type NotYet,
-  type Variable,
-} from "./config/variables.ts";
+import { FIELDS, PRESETS, VARIABLES, type Config, type Field, type Variable } from "./config/variables.ts";
 
 export { PRESETS, type Config } from "./config/variables.ts";
 
@@ -25,8 +16,6 @@ export interface ConfigInput extends Surroundings {
   };
   /** The text of a file; throws an Error when it can't be read. */
   readonly readFile: (path: string) => string;
-  /** Values that this version refuses; NOT_YET unless given. */
-  readonly notYet?: { readonly [Name in Field]?: NotYet };
 }
 
 /** The configuration is refused. The message is `problems`, one a line; none contains a secret. */
@@ -75,7 +64,7 @@ export function loadConfig(input: ConfigInput): Config {
       config[field] = preset[field] ?? standardValue(row, withRedis, input);
       return;
     }
-    const parsed = parse(row, setting, (input.notYet ?? NOT_YET)[field], input);
+    const parsed = parse(row, setting, input);
     if ("problem" in parsed) problems.push(parsed.problem);
     else config[field] = parsed.value;
   }
@@ -152,10 +141,8 @@ function readSettingFile(
 function parse<T>(
   row: Variable<T>,
   { label, text, shown }: Setting,
-  notYet: NotYet | undefined,
   surroundings: Surroundings,
 ): { value: T } | { problem: string } {
-  if (notYet?.refuses(text)) return { problem: `${label}: ${notYet.problem}` };
   const parsed = row.kind.parse(text, surroundings);
   if ("value" in parsed) return parsed;
   return { problem: `${label}: ${shown} ${parsed.refused}; write ${row.kind.accepts}` };
@@ -208,6 +195,30 @@ function findConflicts(config: Draft, labels: Labels, withRedis: boolean): strin
   if (clicksWaitMs > clicksTimeoutMs) {
     conflicts.push(
       `${labels.clicksWaitMs}: ${clicksWaitMs} is more than ${labels.clicksTimeoutMs} (${clicksTimeoutMs}); write at most that`,
+    );
+  }
+  const { streamWaitReplicas = 0, streamWaitMs = 0, redisTimeoutMs = Infinity } = config;
+  if (streamWaitReplicas > 0 && streamWaitMs >= redisTimeoutMs) {
+    conflicts.push(
+      `${labels.streamWaitMs}: ${streamWaitMs} is not less than ${labels.redisTimeoutMs} (${redisTimeoutMs}); write less, or no batch is ever confirmed while a replica is away`,
+    );
+  }
+  conflicts.push(...findReplicaConflicts(config, labels));
+  return conflicts;
+}
+
+function findReplicaConflicts(config: Draft, labels: Labels): string[] {
+  const { databaseUrl, databaseReadUrl, cache, cacheTtlMs = Infinity, replicaLagMaxMs = 0 } = config;
+  if (databaseReadUrl === undefined) return [];
+  const conflicts: string[] = [];
+  if ("databaseUrl" in config && databaseUrl === undefined) {
+    conflicts.push(
+      `${labels.databaseReadUrl}: the embedded Postgres has no replica; set HOP_DATABASE_URL to its primary`,
+    );
+  }
+  if (cache !== "off" && cacheTtlMs <= replicaLagMaxMs) {
+    conflicts.push(
+      `${labels.replicaLagMaxMs}: ${replicaLagMaxMs} is not less than ${labels.cacheTtlMs} (${cacheTtlMs}); write less than that`,
     );
   }
   return conflicts;

@@ -3,6 +3,8 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { DROP_REASONS } from "./clicks/ports.ts";
 import { REDIRECT_OUTCOMES } from "./http/redirect.ts";
 import { FastCounter, FastHistogram, LATENCY_BUCKETS, SIZE_BUCKETS } from "./lib/metrics.ts";
+import { CACHE_RESULTS } from "./links/route-cache.ts";
+import { SHARED_RESULTS } from "./links/shared-cache.ts";
 
 export type Instruments = ReturnType<typeof createInstruments>;
 
@@ -37,11 +39,16 @@ export function createInstruments(version: string) {
     codeCollisions: plain("hop_code_collisions_total", "Generated codes that were taken already"),
     cacheRequests: new FastCounter({
       name: "hop_cache_requests_total",
-      help: "Lookups in the process cache by result; stale = served although expired, because Postgres could not be asked",
-      label: "result",
-      values: ["hit", "negative_hit", "miss", "stale"],
-      constant: { tier: "memory" },
+      help: "Lookups in each cache by result; stale = served although expired, because Postgres could not be asked; refused = may be older than what this process has seen; bypassed = Redis did not answer in time",
+      label: cacheLabels,
+      values: CACHE_REQUESTS,
       registry,
+    }),
+    breakerOpen: new Gauge({
+      name: "hop_cache_breaker_open",
+      help: "1 while this process passes the cache in Redis by, because it did not answer in time",
+      registers: [registry],
+      aggregator: "max",
     }),
     invalidationSeconds: histogram(
       "hop_invalidation_seconds",
@@ -52,7 +59,7 @@ export function createInstruments(version: string) {
       name: "hop_invalidation_listening",
       help: "1 while this process hears of changed links; at 0 staleness is bounded by the cache's time to live",
       registers: [registry],
-      // Of a host: 1 while all of its processes do.
+      // One process of a host that does not listen is what an operator has to see.
       aggregator: "min",
     }),
     clicks: new FastCounter({
@@ -78,7 +85,7 @@ export function createInstruments(version: string) {
       labelNames: ["reason"],
       registers: [registry],
     }),
-    watchSpool: (read: () => number) =>
+    watchSpool(read: () => number, maxBytes: number): void {
       new Gauge({
         name: "hop_spool_bytes",
         help: "Bytes that this process's spool takes on the disk",
@@ -86,7 +93,13 @@ export function createInstruments(version: string) {
         collect() {
           this.set(read());
         },
-      }),
+      });
+      new Gauge({
+        name: "hop_spool_max_bytes",
+        help: "HOP_SPOOL_BYTES: what hop_spool_bytes may grow to before clicks are dropped",
+        registers: [registry],
+      }).set(maxBytes);
+    },
     httpRequests: new Counter({
       name: "hop_http_requests_total",
       help: "API requests",
@@ -95,4 +108,15 @@ export function createInstruments(version: string) {
     }),
     httpSeconds: histogram("hop_http_request_seconds", "Time of API requests", LATENCY_BUCKETS),
   };
+}
+
+/** Tier and result in one. */
+const CACHE_REQUESTS = [
+  ...CACHE_RESULTS.map((result) => `memory ${result}` as const),
+  ...SHARED_RESULTS.map((result) => `redis ${result}` as const),
+];
+
+function cacheLabels(request: (typeof CACHE_REQUESTS)[number]) {
+  const [tier = "", result = ""] = request.split(" ");
+  return { result, tier };
 }

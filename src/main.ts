@@ -14,6 +14,7 @@ import { addServe } from "./commands/serve.ts";
 import { addServeProcess } from "./commands/serve-process.ts";
 import { addWork } from "./commands/work.ts";
 import { ConfigError } from "./config.ts";
+import { createMask } from "./lib/secrets.ts";
 
 /** A command could not do its work; what it prints says why. (`hop ledger` has codes of its own.) */
 const EXIT_FAILED = 1;
@@ -42,6 +43,7 @@ try {
 } catch (error) {
   const problems =
     error instanceof ConfigError ? error.problems : [error instanceof Error ? error.message : String(error)];
-  for (const problem of problems) console.error(`hop: ${problem}`);
+  const mask = createMask();
+  for (const problem of problems) console.error(`hop: ${mask(problem)}`);
   process.exitCode = error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED;
 }

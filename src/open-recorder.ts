@@ -28,7 +28,7 @@ export type Introduce = (producer: Producer) => Promise<void>;
 export async function openRecorder(parts: RecorderParts, introduce: Introduce): Promise<ClickRecorder> {
   const { config, store, instruments, log } = parts;
   const spool = openSpool(parts);
-  instruments.watchSpool(() => spool.bytes);
+  instruments.watchSpool(() => spool.bytes, config.spoolBytes);
   const shipper = openShipper(parts, spool);
   try {
     await shipper.adopt();

@@ -17,16 +17,16 @@ const CLUSTER_PARTITIONS = 8;
 const COMPLAIN_MS = 60_000;
 
 /** @throws ConfigError when no Redis is configured */
-export function streamPlace(config: Config): StreamPlace {
-  const { redisUrl, redisTimeoutMs, redisConnectTimeoutMs } = config;
+export function redisAddress({ redisUrl, redisTimeoutMs, redisConnectTimeoutMs }: Config): RedisAddress {
   if (redisUrl === undefined) {
-    throw new ConfigError(["HOP_REDIS_URL: this needs the stream of clicks; set it to redis://host:port"]);
+    throw new ConfigError(["HOP_REDIS_URL: this needs Redis; set it to redis://host:port"]);
   }
-  const address = {
-    url: redisUrl,
-    commandTimeoutMs: redisTimeoutMs,
-    connectTimeoutMs: redisConnectTimeoutMs,
-  };
+  return { url: redisUrl, commandTimeoutMs: redisTimeoutMs, connectTimeoutMs: redisConnectTimeoutMs };
+}
+
+/** @throws ConfigError when no Redis is configured */
+export function streamPlace(config: Config): StreamPlace {
+  const address = redisAddress(config);
   return { address, partitions: config.streamPartitions ?? (isCluster(address) ? CLUSTER_PARTITIONS : 1) };
 }
 

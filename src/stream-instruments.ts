@@ -4,13 +4,15 @@ import type { PartitionSize } from "./storage/redis/stream-facts.ts";
 
 export type StreamInstruments = ReturnType<typeof createStreamInstruments>;
 
-export function createStreamInstruments(registry: Registry) {
+/** @param maxBytes where the stream stops taking clicks, so that a rule can say how far it is from there */
+export function createStreamInstruments(registry: Registry, maxBytes: number) {
   // Every process sees the whole stream, so processes of one host are not to be added up.
   const gauge = (name: string, help: string) =>
     new Gauge({ name, help, registers: [registry], aggregator: "max" });
   const counter = (name: string, help: string) => new Counter({ name, help, registers: [registry] });
   const pending = gauge("hop_stream_pending", "Batches in the stream that are not stored yet");
-  const bytes = gauge("hop_stream_bytes", "Memory of the stream in Redis; HOP_STREAM_MAX_BYTES is its bound");
+  const bytes = gauge("hop_stream_bytes", "Memory of the stream in Redis; hop_stream_max_bytes is its bound");
+  gauge("hop_stream_max_bytes", "HOP_STREAM_MAX_BYTES: above it the spool takes the clicks").set(maxBytes);
   const oldest = gauge("hop_stream_oldest_seconds", "Age of the oldest batch in the stream");
   const dead = gauge("hop_stream_dead", "Batches that were put aside: see hop dead list");
   return {

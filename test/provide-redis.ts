@@ -17,7 +17,7 @@ export async function provideRedis(): Promise<void> {
 }
 
 /** What it prints is only shown by apt itself when something fails. */
-async function apt(...args: readonly string[]): Promise<void> {
+export async function apt(...args: readonly string[]): Promise<void> {
   const run = Bun.spawn(["apt-get", ...args], {
     // At runlevel 1 Debian's packages do not start their services.
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" },

@@ -1,12 +1,14 @@
 // npm test: one real Postgres for all test files, a Redis to start, the files in parallel, and a plain closing line.
 import { openTestServer, SHARED_POSTGRES } from "./helpers/database.ts";
 import { provideRedis } from "./provide-redis.ts";
+import { provideTools } from "./provide-tools.ts";
 
 /** A test that hangs is a failure, not a wait. */
 const TEST_TIMEOUT_MS = 120_000;
 
 try {
   await provideRedis();
+  await provideTools();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exit(1);

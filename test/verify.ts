@@ -2,7 +2,7 @@
 // Tests that need a Postgres or a real hop are run by npm test.
 import { existsSync } from "node:fs";
 
-const FOLDERS = ["src", "test", "bench"].filter((folder) => existsSync(folder));
+const FOLDERS = ["src", "test", "bench", "deploy"].filter((folder) => existsSync(folder));
 
 const CHECKS: Record<string, readonly string[]> = {
   format: ["oxfmt", "--check", "."],

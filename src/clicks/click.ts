@@ -51,4 +51,6 @@ export interface ClickBatch {
   /** 1, 2, 3 … within its producer; a missing number is a provable loss. */
   readonly seq: number;
   readonly clicks: readonly Click[];
+  /** W3C traceparents of what is traced of it; they get lost on the way through a spool. */
+  readonly traces?: readonly string[];
 }

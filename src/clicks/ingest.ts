@@ -67,11 +67,15 @@ export interface IngesterOptions {
   /** Of one transaction; exceeded by at most what one read brings. */
   readonly maxClicks: number;
   readonly maxBytes: number;
+  /** After a set that emptied the queue: nobody waits for clicks, and the next set is larger. */
+  readonly pauseMs: number;
   /** A batch that the store refuses is put aside when it was read this often. */
   readonly maxDeliveries: number;
   /** 0 up to 1, for the jitter of pauses. */
   readonly random: () => number;
   readonly onStored: (newClicks: number, allClicks: number) => void;
+  /** A set is out of the queue; what it took in memory is garbage. */
+  readonly onConfirmed: (bytes: number) => void;
   readonly onBuried: (entry: QueueEntry, reason: string) => void;
   /** The store refused this batch, and not because it was away. */
   readonly onRefused: (entry: QueueEntry, error: unknown) => void;
@@ -100,12 +104,13 @@ export class Ingester {
   }
 
   async #run(): Promise<void> {
-    const { queue, turns } = this.#options;
+    const { queue, turns, pauseMs } = this.#options;
     let failures = 0;
     while (!this.#stopped) {
       try {
         const first = await queue.read();
-        if (first.length > 0) await turns.take(async () => this.#ingest(await this.#fill(first)));
+        if (first.length > 0 && (await turns.take(() => this.#ingest(first))) === "emptied")
+          await interval(pauseMs, this.#stopping.signal);
         failures = 0;
       } catch (error) {
         this.#options.onRetry(error);
@@ -119,7 +124,7 @@ export class Ingester {
   }
 
   /** While the store was busy, entries piled up: one large transaction is cheaper than many small ones. */
-  async #fill(first: readonly QueueEntry[]): Promise<readonly QueueEntry[]> {
+  async #fill(first: readonly QueueEntry[]): Promise<{ entries: readonly QueueEntry[]; full: boolean }> {
     const { queue, maxClicks, maxBytes } = this.#options;
     const entries: QueueEntry[] = [];
     let bytes = 0;
@@ -128,18 +133,20 @@ export class Ingester {
       entries.push(...more);
       for (const entry of more) bytes += entry.bytes;
       clicks += clicksOf(batchesOf(more));
-      if (bytes >= maxBytes || clicks >= maxClicks || this.#stopped) break;
+      if (bytes >= maxBytes || clicks >= maxClicks || this.#stopped) return { entries, full: true };
     }
-    return entries;
+    return { entries, full: false };
   }
 
-  async #ingest(entries: readonly QueueEntry[]): Promise<void> {
+  async #ingest(first: readonly QueueEntry[]): Promise<"emptied" | "more"> {
+    const { entries, full } = await this.#fill(first);
     const readable: QueueEntry[] = [];
     for (const entry of entries) {
       if (entry.content.kind === "unreadable") await this.#bury(entry, entry.content.reason);
       else readable.push(entry);
     }
     await this.#storeSet(readable);
+    return full ? "more" : "emptied";
   }
 
   /** Halves a set that the store refuses until the batch it means stands alone. */
@@ -147,12 +154,17 @@ export class Ingester {
     if (entries.length === 0) return;
     const refusal = await this.#untilAnswered(entries);
     if (refusal === STOPPED) return;
-    if (refusal === STORED) return this.#options.queue.confirm(entries);
+    if (refusal === STORED) return this.#confirm(entries);
     const [only] = entries;
     if (only !== undefined && entries.length === 1) return this.#refused(only, refusal.error);
     const middle = entries.length >> 1;
     await this.#storeSet(entries.slice(0, middle));
     await this.#storeSet(entries.slice(middle));
+  }
+
+  async #confirm(entries: readonly QueueEntry[]): Promise<void> {
+    await this.#options.queue.confirm(entries);
+    this.#options.onConfirmed(entries.reduce((sum, { bytes }) => sum + bytes, 0));
   }
 
   /** Tries for as long as the store is away. */

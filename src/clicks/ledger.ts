@@ -1,4 +1,13 @@
 // Decides whether the click ledger balances, from facts that a store gathered.
+import {
+  type BatchName,
+  NOTHING_IN_TRANSIT,
+  type PendingReader,
+  type Transit,
+  type TransitBatch,
+  type TransitState,
+  underWay,
+} from "./transit.ts";
 
 /** What the store knows of one producer. */
 export interface ProducerFacts {
@@ -35,33 +44,26 @@ export interface LedgerFacts {
   readonly sortedClicks: number;
   /** In the totals, and about to be added to the dimensions. */
   readonly unsortedClicks: number;
+  /** Of the batches that the store was asked about, those that it has. */
+  readonly landed?: readonly BatchName[];
 }
 
 export type Verdict = "balanced" | "unbalanced" | "undecided";
 
-/** A batch that a producer's store has confirmed and that Postgres does not have, or not for sure. */
-export interface TransitBatch {
-  readonly producer: string;
-  readonly seq: number;
-  readonly clicks: number;
-  /** In the stream, or put aside because it could not be stored. */
-  readonly state: "waiting" | "dead";
-}
-
-/** Gathered before the facts of the store, so that a batch is not missed on its way from one to the other. */
-export interface Transit {
-  readonly batches: readonly TransitBatch[];
-  /** False when there are more than were gathered. */
-  readonly complete: boolean;
-}
-
-const NOTHING_IN_TRANSIT: Transit = { batches: [], complete: true };
-
-export interface LedgerReport extends LedgerFacts {
-  /** Clicks in the stream. */
+export interface LedgerReport extends Omit<LedgerFacts, "landed"> {
+  /** Clicks that are known to have been served: stored, on their way, put aside or dropped. */
+  readonly servedClicks: number;
+  /** In the stream. */
   readonly waitingClicks: number;
-  /** Clicks that were put aside. */
+  readonly waitingBatches: number;
+  /** Of the stream's batches, those that a worker has read and not confirmed. */
+  readonly readers: readonly PendingReader[];
+  /** In the spool of this machine. */
+  readonly spooledClicks: number;
+  readonly spooledBatches: number;
+  /** Put aside, because they could not be stored. */
   readonly deadClicks: number;
+  readonly deadBatches: number;
   readonly verdict: Verdict;
   /** Why, in sentences; empty when it balances. */
   readonly reasons: readonly string[];
@@ -75,14 +77,18 @@ export const MISSING_SHOWN = 10;
  * Independent counts must agree (batches, rows, totals, dimensions) and no producer may miss a number. A durable producer that
  * never said goodbye is balanced, since it answers only what is stored; one that answers first (ack=async) is undecided.
  */
-export function judgeLedger(facts: LedgerFacts, transit: Transit = NOTHING_IN_TRANSIT): LedgerReport {
-  const gaps = facts.producers.flatMap((producer) => findGap(producer, transit) ?? []);
+export function judgeLedger(given: LedgerFacts, transit: Transit = NOTHING_IN_TRANSIT): LedgerReport {
+  const { landed = [], ...facts } = given;
+  const moving = underWay(transit.batches, landed);
+  const gaps = facts.producers.flatMap((producer) => findGap(producer, moving, transit.complete) ?? []);
   const losses = [
     ...gaps.filter(({ proven }) => proven).map(({ reason }) => reason),
     ...disagreements(facts),
   ];
-  const waitingClicks = clicksIn(transit, "waiting");
-  const deadClicks = clicksIn(transit, "dead");
+  const waiting = sumOf(moving, "waiting");
+  const spooled = sumOf(moving, "spooled");
+  const dead = sumOf(moving, "dead");
+  const dropped = addUp(facts.producers.map((producer) => producer.dropped));
   const doubts = [
     ...gaps.filter(({ proven }) => !proven).map(({ reason }) => reason),
     ...facts.producers
@@ -91,54 +97,59 @@ export function judgeLedger(facts: LedgerFacts, transit: Transit = NOTHING_IN_TR
         (producer) =>
           `producer ${producer.id} answers before it stores (HOP_CLICKS_ACK=async) and has not ended: clicks may be in its memory, or lost with it`,
       ),
-    ...(deadClicks > 0
-      ? [`${deadClicks} clicks could not be stored and were put aside; see hop dead list`]
+    ...(dead.clicks > 0
+      ? [
+          `${dead.clicks} clicks could not be stored and were put aside; see hop dead list, and *.bad files in HOP_DATA_DIR/spool`,
+        ]
       : []),
   ];
+  const droppedClicks = Object.values(dropped).reduce((sum, clicks) => sum + clicks, 0);
   return {
     ...facts,
-    waitingClicks,
-    deadClicks,
+    servedClicks: facts.batchClicks + waiting.clicks + spooled.clicks + dead.clicks + droppedClicks,
+    waitingClicks: waiting.clicks,
+    waitingBatches: waiting.batches,
+    readers: transit.readers,
+    spooledClicks: spooled.clicks,
+    spooledBatches: spooled.batches,
+    deadClicks: dead.clicks,
+    deadBatches: dead.batches,
     verdict: losses.length > 0 ? "unbalanced" : doubts.length > 0 ? "undecided" : "balanced",
     reasons: [...losses, ...doubts],
-    dropped: addUp(facts.producers.map((producer) => producer.dropped)),
+    dropped,
   };
 }
 
-/** Numbers that are neither stored nor in the stream: a loss, or a doubt when not all could be looked at. */
-function findGap(producer: ProducerFacts, transit: Transit): { reason: string; proven: boolean } | undefined {
+/** Numbers that are neither stored nor under way: a loss, or a doubt when not all could be looked at. */
+function findGap(
+  producer: ProducerFacts,
+  moving: readonly TransitBatch[],
+  complete: boolean,
+): { reason: string; proven: boolean } | undefined {
   // Inline batches travel side by side and each redirect waits for its own: a gap is a redirect that was never answered.
   if (producer.recorder === "inline") return undefined;
   const expected = Math.max(producer.lastSeq ?? 0, producer.maxSeq);
   const missing = expected - producer.batches;
   if (missing === 0) return undefined;
-  const moving = new Set(
-    transit.batches
-      .filter((batch) => batch.producer === producer.id && batch.seq <= expected)
-      .map(({ seq }) => seq),
+  const explained = new Set(
+    moving.filter((batch) => batch.producer === producer.id && batch.seq <= expected).map(({ seq }) => seq),
   );
-  const named = producer.missing.filter((seq) => !moving.has(seq));
-  // More are missing than are named: those in the stream explain so many of them, if none of those is stored as well.
-  const lost = Math.max(named.length, missing - moving.size);
-  if (lost > 0) {
-    const more = lost > named.length ? ", …" : "";
-    const numbers = named.length > 0 ? ` (numbers ${named.join(", ")}${more})` : "";
-    const reason = `producer ${producer.id} lacks ${lost} of ${expected} batches${numbers}`;
-    if (transit.complete) return { reason, proven: true };
-    return { reason: `${reason}, which may be in the stream: not all of it was read`, proven: false };
-  }
-  if (missing === producer.missing.length) return undefined;
-  const reason = `${missing} batches of producer ${producer.id} are on their way; ask again when the stream is empty`;
-  return { reason, proven: false };
+  const lost = missing - explained.size;
+  if (lost <= 0) return undefined;
+  const named = producer.missing.filter((seq) => !explained.has(seq));
+  const more = lost > named.length ? ", …" : "";
+  const numbers = named.length > 0 ? ` (numbers ${named.join(", ")}${more})` : "";
+  const reason = `producer ${producer.id} lacks ${lost} of ${expected} batches${numbers}`;
+  if (complete) return { reason, proven: true };
+  return { reason: `${reason}, which may be on their way: not all that is was read`, proven: false };
 }
 
-function clicksIn({ batches }: Transit, state: TransitBatch["state"]): number {
-  const once = new Map(
-    batches
-      .filter((batch) => batch.state === state)
-      .map(({ producer, seq, clicks }) => [`${producer} ${seq}`, clicks]),
-  );
-  return [...once.values()].reduce((sum, clicks) => sum + clicks, 0);
+function sumOf(
+  moving: readonly TransitBatch[],
+  state: TransitState,
+): { readonly batches: number; readonly clicks: number } {
+  const there = moving.filter((batch) => batch.state === state);
+  return { batches: there.length, clicks: there.reduce((sum, { clicks }) => sum + clicks, 0) };
 }
 
 function disagreements(facts: LedgerFacts): string[] {

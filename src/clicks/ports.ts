@@ -2,6 +2,7 @@
 import type { ClickBatch, Producer } from "./click.ts";
 import type { LedgerFacts } from "./ledger.ts";
 import type { StatsFacts, StatsQuery } from "./stats.ts";
+import type { BatchName } from "./transit.ts";
 
 /** Why clicks were given up; a closed set, because it labels a metric. */
 export const DROP_REASONS = ["queue_full", "shutdown", "spool_full", "spool_failed"] as const;
@@ -51,6 +52,7 @@ export interface ClickSpool<
 
 /** Reads for people: both see one consistent moment. */
 export interface ClickReader {
-  ledgerFacts(): Promise<LedgerFacts>;
+  /** Of `moving`, those that are stored are `landed`. */
+  ledgerFacts(moving?: readonly BatchName[]): Promise<LedgerFacts>;
   statsFacts(linkId: number, query: StatsQuery): Promise<StatsFacts>;
 }

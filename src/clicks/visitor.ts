@@ -240,5 +240,9 @@ const PREFETCH = /\b(?:prefetch|prerender|preview)\b/i;
  * Sec-Purpose is the Fetch Standard's; the others are what older Chrome, Safari, Firefox and in-app browsers send.
  */
 export function isPrefetch(headers: HeaderReader): boolean {
-  return PREFETCH_HEADERS.some((name) => PREFETCH.test(headers.get(name) ?? ""));
+  for (const name of PREFETCH_HEADERS) {
+    const value = headers.get(name);
+    if (value !== null && PREFETCH.test(value)) return true;
+  }
+  return false;
 }

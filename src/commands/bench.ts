@@ -1,14 +1,15 @@
 // hop bench: measures hop against nginx and a bare Bun.serve on this machine, in one run.
 import { type Command, InvalidArgumentError } from "commander";
 import { chartOf } from "../../bench/chart.ts";
+import { lawsOf } from "../../bench/law-table.ts";
 import { pageOf, resultsOf } from "../../bench/page.ts";
 import { type BenchOptions, runBench } from "../../bench/run.ts";
-import { SUBJECT_NAMES, type SubjectName } from "../../bench/subjects.ts";
+import { DEFAULT_PARTS, PART_NAMES, type PartName } from "../../bench/subjects.ts";
 
 const DOCS = new URL("../../docs/", import.meta.url);
 
-type Options = Pick<BenchOptions, "seconds" | "repeats" | "links"> & {
-  readonly only?: readonly SubjectName[];
+type Options = Pick<BenchOptions, "seconds" | "repeats" | "links" | "clicks"> & {
+  readonly only?: readonly PartName[];
   readonly write: boolean;
 };
 
@@ -19,7 +20,8 @@ export function addBench(program: Command): void {
     .option("--seconds <number>", "of each warm-up and each measurement", positive, 5)
     .option("--repeats <number>", "rounds; figures are medians over them", positive, 3)
     .option("--links <number>", "links that are asked for", positive, 100_000)
-    .option("--only <list>", `some of ${SUBJECT_NAMES.join(",")}; nothing is written then`, parseNames)
+    .option("--clicks <number>", "in the table that the statistics are measured on", positive, 1_000_000)
+    .option("--only <list>", `some of ${PART_NAMES.join(",")}; nothing is written then`, parseNames)
     .option("--no-write", "print the results, leave docs/benchmarks.md and its chart as they are")
     .action(bench);
 }
@@ -30,7 +32,7 @@ async function bench(options: Options): Promise<void> {
     interrupted.abort(new Error(`ended by ${name}, with everything it had started`));
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, interrupt);
   const { signal } = interrupted;
-  const only = options.only ?? SUBJECT_NAMES;
+  const only = options.only ?? DEFAULT_PARTS;
   const results = await runBench({ ...options, only, signal, say: (line) => console.error(line) });
   console.log(resultsOf(results));
   if (options.write && options.only === undefined) {
@@ -38,18 +40,18 @@ async function bench(options: Options): Promise<void> {
     await Bun.write(new URL("benchmarks.svg", DOCS), chartOf(results));
     await Bun.write(new URL("benchmarks.md", DOCS), pageOf(results, { ...options, command }));
   }
-  if (results.samples.some(({ laws }) => laws.some((law) => !law.holds))) process.exitCode = 1;
+  if (lawsOf(results).some((law) => !law.holds)) process.exitCode = 1;
 }
 
 function positive(text: string): number {
-  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError("It is a whole number from 1.");
+  if (!/^[1-9]\d{0,7}$/.test(text)) throw new InvalidArgumentError("It is a whole number from 1.");
   return Number(text);
 }
 
-function parseNames(text: string): readonly SubjectName[] {
+function parseNames(text: string): readonly PartName[] {
   return text.split(",").map((name) => {
-    const known = SUBJECT_NAMES.find((subject) => subject === name);
-    if (known === undefined) throw new InvalidArgumentError(`Choose from ${SUBJECT_NAMES.join(",")}.`);
+    const known = PART_NAMES.find((part) => part === name);
+    if (known === undefined) throw new InvalidArgumentError(`Choose from ${PART_NAMES.join(",")}.`);
     return known;
   });
 }

@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { type Config, loadConfig } from "../config.ts";
-import { createLog, type Log } from "../lib/log.ts";
+import type { Log } from "../lib/log.ts";
 import { openStorage, type Storage } from "../open-storage.ts";
+import { openLog } from "./log.ts";
 
 /** The flags of `hop serve` that are settings. */
 export interface ServeFlags {
@@ -26,7 +27,7 @@ export function readConfig(flags: ServeFlags = {}): Config {
 /** Runs something against the database and closes it, whatever happens. Only warnings are logged. */
 export async function withStorage<T>(work: (storage: Storage, log: Log) => Promise<T>): Promise<T> {
   const config = readConfig();
-  const log = createLog({ level: "error", pretty: process.stderr.isTTY });
+  const log = openLog({ ...config, logLevel: "error" });
   const storage = await openStorage(config, log);
   try {
     return await work(storage, log);

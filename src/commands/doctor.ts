@@ -37,7 +37,7 @@ async function examineAll(): Promise<readonly Finding[]> {
       fail("configuration", problem, "correct it and run hop doctor again"),
     );
   }
-  const log = createLog({ level: "silent", pretty: false });
+  const log = createLog({ level: "silent", pretty: false, secrets: [] });
   const parts = await Promise.all([
     examine("database", () => examineDatabase(config, log)),
     examine("redis", () => examineRedis(config, log)),

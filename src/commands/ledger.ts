@@ -1,10 +1,13 @@
 // hop ledger: does every click add up? Exit 0 balanced, 1 a loss or duplicate is proven, 2 it could not be decided.
+import { join } from "node:path";
 import type { Command } from "commander";
-import { judgeLedger, type LedgerReport, type Transit, type Verdict } from "../clicks/ledger.ts";
-import { ConfigError } from "../config.ts";
+import { judgeLedger, type LedgerReport, type Verdict } from "../clicks/ledger.ts";
+import { joinTransits, type Transit } from "../clicks/transit.ts";
+import { type Config, ConfigError } from "../config.ts";
 import { PostgresClickReader } from "../storage/postgres/click-reader.ts";
 import { migrate } from "../storage/postgres/migrate.ts";
 import { batchesInTransit } from "../storage/redis/stream-facts.ts";
+import { batchesInSpool } from "../storage/spool/contents.ts";
 import { readConfig, withStorage } from "./config.ts";
 import { withStream } from "./stream.ts";
 
@@ -31,11 +34,14 @@ async function decide(): Promise<LedgerReport | undefined> {
     return await withStorage(async ({ sql }) => {
       await migrate(sql);
       const reader = new PostgresClickReader(sql);
-      const judge = async (transit?: Transit) => judgeLedger(await reader.ledgerFacts(), transit);
       const config = readConfig();
-      if (config.redisUrl === undefined) return judge();
-      return withStream(config, (client, partitions) =>
-        judgeTwice(async () => judge(await batchesInTransit(client, partitions, TRANSIT_MAX))),
+      return withWays(config, (ways) =>
+        judgeTwice(config.redisUrl === undefined ? 0 : 2 * config.streamCheckMs, async () => {
+          const parts: Transit[] = [];
+          for (const way of ways) parts.push(await way());
+          const transit = joinTransits(parts);
+          return judgeLedger(await reader.ledgerFacts(transit.batches), transit);
+        }),
       );
     });
   } catch (error) {
@@ -49,28 +55,52 @@ async function decide(): Promise<LedgerReport | undefined> {
 }
 
 /** Batches of each partition that are looked at. */
-const TRANSIT_MAX = 20_000;
+const STREAM_MAX = 20_000;
+/** Several times what a spool of the default size holds, in batches of 1,500 bytes. */
+const SPOOL_MAX = 1_000_000;
 
-/** A batch that was appended between the two readings looks lost the first time, and not the second. */
-async function judgeTwice(judge: () => Promise<LedgerReport>): Promise<LedgerReport> {
+/** Looks where batches may be, in the direction in which they move: the spool, then the stream. */
+type Way = () => Promise<Transit>;
+
+async function withWays<T>(config: Config, work: (ways: readonly Way[]) => Promise<T>): Promise<T> {
+  const spool = () => batchesInSpool(join(config.dataDir, "spool"), SPOOL_MAX);
+  if (config.redisUrl === undefined) return work([spool]);
+  return withStream(config, (client, partitions) =>
+    work([spool, () => batchesInTransit(client, partitions, STREAM_MAX)]),
+  );
+}
+
+/**
+ * A batch that was appended between the two readings looks lost the first time, and not the second. And what a Redis that was
+ * restarted lacks is sent again by whoever had it confirmed, after its next check.
+ */
+async function judgeTwice(pauseMs: number, judge: () => Promise<LedgerReport>): Promise<LedgerReport> {
   const report = await judge();
-  return report.verdict === "unbalanced" ? judge() : report;
+  if (report.verdict !== "unbalanced") return report;
+  await Bun.sleep(pauseMs);
+  return judge();
 }
 
 function table(report: LedgerReport): string {
   return [
     `The click ledger is ${report.verdict.toUpperCase()}.`,
     "",
+    row("clicks known to be served", report.servedClicks),
     row("clicks in confirmed batches", report.batchClicks),
     row("clicks stored", report.storedClicks),
     row("… of these on their way to the totals", report.queuedClicks),
     row("clicks of dropped partitions", report.retiredClicks),
     row("clicks waiting in the stream", report.waitingClicks),
+    row("… in batches", report.waitingBatches),
+    ...report.readers.map(({ name, batches }) => row(`… … read by ${name}`, batches)),
+    row("clicks in the spool of this machine", report.spooledClicks),
+    row("… in batches", report.spooledBatches),
     row("clicks that were put aside", report.deadClicks),
+    row("… in batches", report.deadBatches),
+    ...Object.entries(report.dropped).map(([reason, clicks]) => row(`dropped: ${reason}`, clicks)),
     row("clicks in hourly totals", report.totalledClicks),
     row("clicks in daily dimensions", report.sortedClicks),
     row("… on their way to the dimensions", report.unsortedClicks),
-    ...Object.entries(report.dropped).map(([reason, clicks]) => row(`dropped: ${reason}`, clicks)),
     row("producers", report.producers.length),
     row(
       "batches",

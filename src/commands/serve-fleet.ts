@@ -1,14 +1,15 @@
 // hop serve --workers N: a supervisor, until SIGINT or SIGTERM, that replaces its processes on SIGHUP.
 import type { Config } from "../config.ts";
 import { EndedError } from "../fleet/process.ts";
-import { createLog, type Log } from "../lib/log.ts";
+import type { Log } from "../lib/log.ts";
 import { type Fleet, startFleet } from "../open-fleet.ts";
 import { announce } from "./announce.ts";
 import type { ServeFlags } from "./config.ts";
+import { openLog } from "./log.ts";
 import { forceAfter, forceOnSignal, nextSignal, onHangUp } from "./signals.ts";
 
 export async function superviseProcesses(config: Config, flags: ServeFlags): Promise<void> {
-  const log = createLog({ level: config.logLevel, pretty: process.stdout.isTTY });
+  const log = openLog(config);
   const signal = nextSignal();
   const fleet = await start(config, flags, log);
   onHangUp(reloads(fleet, log));

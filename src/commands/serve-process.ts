@@ -5,8 +5,8 @@ import { type Hop, startServer } from "../compose.ts";
 import { ConfigError } from "../config.ts";
 import type { Manner } from "../fleet/drain.ts";
 import { type Channel, type Facts, Member } from "../fleet/member.ts";
-import { createLog } from "../lib/log.ts";
 import { readConfig, type ServeFlags } from "./config.ts";
+import { openLog } from "./log.ts";
 import { forceAfter } from "./signals.ts";
 
 interface Flags extends ServeFlags {
@@ -25,7 +25,7 @@ export function addServeProcess(program: Command): void {
 async function serveProcess({ slot, claims, joins: _joins, ...flags }: Flags): Promise<void> {
   const config = readConfig(flags);
   const base = { process: Number(slot) };
-  const log = createLog({ level: config.logLevel, pretty: process.stdout.isTTY, base });
+  const log = openLog(config, base);
   // A terminal sends these to every process of the group; only the supervisor decides.
   for (const name of ["SIGINT", "SIGHUP"] as const) process.on(name, () => undefined);
   const channel = openChannel();

@@ -3,9 +3,9 @@ import type { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { startServer } from "../compose.ts";
 import type { Config } from "../config.ts";
-import { createLog } from "../lib/log.ts";
 import { announce } from "./announce.ts";
 import { readConfig, type ServeFlags } from "./config.ts";
+import { openLog } from "./log.ts";
 import { superviseProcesses } from "./serve-fleet.ts";
 import { forceAfter, forceOnSignal, nextSignal, onHangUp } from "./signals.ts";
 
@@ -23,7 +23,7 @@ export function addServe(program: Command): void {
 }
 
 async function serve(config: Config): Promise<void> {
-  const log = createLog({ level: config.logLevel, pretty: process.stdout.isTTY });
+  const log = openLog(config);
   const signal = nextSignal();
   onHangUp(() =>
     log.warn({}, "one process cannot be replaced without a gap; run hop with --workers 2 or more"),

@@ -1,8 +1,8 @@
 // The stream of clicks, for commands.
 import type { Config } from "../config.ts";
-import { createLog } from "../lib/log.ts";
 import { streamPlace, waitForRedis } from "../open-stream.ts";
 import type { RedisClient } from "../storage/redis/client.ts";
+import { openLog } from "./log.ts";
 
 /** Somebody waits in front of the screen. */
 const WAIT_MS = 5_000;
@@ -13,7 +13,7 @@ export async function withStream<T>(
   work: (client: RedisClient, partitions: number) => Promise<T>,
 ): Promise<T> {
   const place = streamPlace(config);
-  const log = createLog({ level: "error", pretty: process.stderr.isTTY });
+  const log = openLog({ ...config, logLevel: "error" });
   const client = await waitForRedis(place, WAIT_MS, log);
   try {
     return await work(client, place.partitions);

@@ -2,8 +2,8 @@
 import type { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { startWorker } from "../compose-worker.ts";
-import { createLog } from "../lib/log.ts";
 import { readConfig } from "./config.ts";
+import { openLog } from "./log.ts";
 import { nextSignal } from "./signals.ts";
 
 export function addWork(program: Command): void {
@@ -15,7 +15,7 @@ export function addWork(program: Command): void {
 
 async function work(): Promise<void> {
   const config = readConfig();
-  const log = createLog({ level: config.logLevel, pretty: process.stdout.isTTY });
+  const log = openLog(config);
   const signal = nextSignal();
   const worker = await startWorker(config, log, packageJson.version);
   const admin = worker.adminUrl === undefined ? "" : ` (metrics and health at ${worker.adminUrl})`;

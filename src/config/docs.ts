@@ -1,6 +1,6 @@
 // docs/configuration.md, made from the table of variables.
 
-import { keysOf, NOT_YET, PRESETS, VARIABLES, type Config, type Group, type Variable } from "./variables.ts";
+import { keysOf, PRESETS, VARIABLES, type Config, type Group, type Variable } from "./variables.ts";
 
 const GROUPS: readonly Group[] = [
   "Serving",
@@ -9,6 +9,7 @@ const GROUPS: readonly Group[] = [
   "Cache",
   "Codes",
   "Access and logs",
+  "Rate limits",
   "Bounds",
 ];
 
@@ -25,9 +26,18 @@ reported at once.
   variables into its pods: set \`enableServiceLinks: false\`.)
 - \`--port\` and \`--workers\` win over \`HOP_PORT\` and \`HOP_WORKERS\`. Both win over what \`--preset\` sets, and a
   preset wins over the defaults.
-- \`HOP_DATABASE_URL\`, \`HOP_REDIS_URL\` and \`HOP_ADMIN_KEY\` are secrets and are never shown in an error.
+- \`HOP_DATABASE_URL\`, \`HOP_DATABASE_READ_URL\`, \`HOP_REDIS_URL\`, \`HOP_TRACE_URL\` and \`HOP_ADMIN_KEY\` are secrets and are never shown in
+  an error.
 - The two listeners can't share a port.
 `;
+
+const INTRODUCTIONS: { readonly [Name in Group]?: readonly string[] } = {
+  "Rate limits": [
+    "Above them a request gets 429 until the minute that began with its first use is over. Redis counts for all",
+    "processes; without Redis each process counts alone. Redirects of links that exist are never limited.",
+  ],
+  Bounds: ["Every queue, cache, batch, body and wait ends somewhere; here is where."],
+};
 
 /** The whole page. A unit test fails while the committed one differs. */
 export function configurationPage(): string {
@@ -35,9 +45,7 @@ export function configurationPage(): string {
   const sections = GROUPS.flatMap((group) => [
     `## ${group}`,
     "",
-    ...(group === "Bounds"
-      ? ["Every queue, cache, batch, body and wait ends somewhere; here is where.", ""]
-      : []),
+    ...(INTRODUCTIONS[group]?.concat("") ?? []),
     "| variable | default | unit | accepts | meaning |",
     "| --- | --- | --- | --- | --- |",
     ...rows.filter((row) => row.group === group).map(tableRow),
@@ -48,7 +56,6 @@ export function configurationPage(): string {
     INTRODUCTION,
     ...sections,
     ...presets(),
-    ...notYet(),
   ].join("\n");
 }
 
@@ -70,9 +77,4 @@ function presets(): string[] {
     return `- \`${name}\`: ${settings.join(", ")}`;
   });
   return ["## Presets", "", ...lines, ""];
-}
-
-function notYet(): string[] {
-  const lines = keysOf(NOT_YET).map((field) => `- \`${VARIABLES[field].name}\`: ${NOT_YET[field]?.problem}`);
-  return lines.length === 0 ? [] : ["## Not in this version", "", ...lines, ""];
 }

@@ -70,4 +70,17 @@ export const STREAM_BOUNDS = {
     BYTES_MAX,
     "the same in bytes of the stream; decoded they take several times as much",
   ),
+  ingestPauseMs: ms(
+    "HOP_INGEST_PAUSE_MS",
+    100,
+    HOUR_MS,
+    "a worker that has emptied the stream waits this long, so that its next transaction is larger",
+  ),
+  ingestCollectBytes: bound(
+    "HOP_INGEST_COLLECT_BYTES",
+    "bytes",
+    524_288,
+    BYTES_MAX,
+    "a worker collects its garbage after so many bytes of the stream, which bounds its memory",
+  ),
 } as const satisfies Record<string, Bound>;

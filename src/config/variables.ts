@@ -1,13 +1,27 @@
 // The table of every variable: name, kind, default and meaning. Loading, problems and docs all come from it.
 
 import { BOUNDS } from "./bounds.ts";
+import { CACHE_BOUNDS } from "./cache-bounds.ts";
 import { FLEET_BOUNDS } from "./fleet-bounds.ts";
 import * as kinds from "./kinds.ts";
+import { LIMIT_BOUNDS } from "./limit-bounds.ts";
+import { OUTAGE_BOUNDS } from "./outage-bounds.ts";
+import { REPLICA_BOUNDS, REPLICA_VARIABLES } from "./replica-variables.ts";
 import { STREAM_BOUNDS } from "./stream-bounds.ts";
+import { TRACE_BOUNDS, TRACE_VARIABLES } from "./trace-variables.ts";
 
-type Bounds = {
-  readonly [Name in keyof typeof BOUNDS | keyof typeof STREAM_BOUNDS | keyof typeof FLEET_BOUNDS]: number;
+const ALL_BOUNDS = {
+  ...BOUNDS,
+  ...OUTAGE_BOUNDS,
+  ...CACHE_BOUNDS,
+  ...STREAM_BOUNDS,
+  ...REPLICA_BOUNDS,
+  ...TRACE_BOUNDS,
+  ...FLEET_BOUNDS,
+  ...LIMIT_BOUNDS,
 };
+
+type Bounds = { readonly [Name in keyof typeof ALL_BOUNDS]: number };
 
 /** What hop runs with. Each field is a variable of VARIABLES: `codeLength` is HOP_CODE_LENGTH. */
 export interface Config extends Bounds {
@@ -28,6 +42,8 @@ export interface Config extends Bounds {
   readonly dataDir: string;
   /** Undefined is the embedded Postgres. */
   readonly databaseUrl: string | undefined;
+  /** Undefined: every lookup goes to the primary. */
+  readonly databaseReadUrl: string | undefined;
   /** The most connections one process opens. */
   readonly databaseConnections: number;
   /** Several nodes, with commas between them, are a cluster. */
@@ -45,12 +61,24 @@ export interface Config extends Bounds {
   readonly codeAlphabet: string;
   /** Undefined: a key is made on the first start. */
   readonly adminKey: string | undefined;
+  /** Undefined: nothing is traced, and nothing of it is loaded. */
+  readonly traceUrl: string | undefined;
+  /** 0 to 1. */
+  readonly traceSample: number;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 }
 
 export type Field = keyof Config;
 export type FlagName = "port" | "workers";
-export type Group = "Serving" | "Storage" | "Clicks" | "Cache" | "Codes" | "Access and logs" | "Bounds";
+export type Group =
+  | "Serving"
+  | "Storage"
+  | "Clicks"
+  | "Cache"
+  | "Codes"
+  | "Access and logs"
+  | "Rate limits"
+  | "Bounds";
 
 /** One row. Defaults are text as an operator would write it, so that they pass through the same kind. */
 export interface Variable<T = unknown> {
@@ -210,6 +238,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     group: "Cache",
     kind: kinds.oneOf("off", "memory", "redis", "tiered"),
     default: "memory",
+    defaultWithRedis: "tiered",
     doc: "where links are cached: nowhere, in each process, in Redis, or in each process and then in Redis",
   },
   codeLength: {
@@ -242,9 +271,9 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     default: "info",
     doc: "the least severe log line that is written",
   },
-  ...BOUNDS,
-  ...STREAM_BOUNDS,
-  ...FLEET_BOUNDS,
+  ...REPLICA_VARIABLES,
+  ...TRACE_VARIABLES,
+  ...ALL_BOUNDS,
 };
 
 /** In the order of the table. */
@@ -261,19 +290,6 @@ export function keysOf<Table extends object>(table: Table): Extract<keyof Table,
 export const PRESETS = {
   "v0.1": { workers: 1, databaseConnections: 1, clicks: "inline", cache: "off" },
   "v0.2": { workers: 4, databaseConnections: 1, clicks: "inline", cache: "off" },
+  "v0.3": { workers: 1, clicks: "stream", cache: "off" },
+  "v0.4": { workers: 1, clicks: "stream", cache: "tiered" },
 } as const satisfies Record<string, Partial<Config>>;
-
-/** A value that a variable will accept some day. */
-export interface NotYet {
-  refuses(text: string): boolean;
-  /** Follows the variable's name and a colon. */
-  readonly problem: string;
-}
-
-/** All that this version of hop refuses and a later one won't. Delete a row when its feature arrives. */
-export const NOT_YET: { readonly [Name in Field]?: NotYet } = {
-  cache: {
-    refuses: (text) => text === "redis" || text === "tiered",
-    problem: "redis and tiered aren't in this version of hop yet; write off or memory",
-  },
-};

@@ -2,6 +2,7 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { Hono } from "hono";
+import { PAGE_HEADERS } from "./security-headers.ts";
 
 const SWAGGER_UI = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
 
@@ -19,13 +20,15 @@ const START = `SwaggerUIBundle({ url: "/api/openapi.json", dom_id: "#viewer", pe
 
 /** The viewer sets styles from its script and draws its icons from data URLs. */
 const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 export function docsRoutes(openApi: object): Hono {
   const document = JSON.stringify(openApi, undefined, 2);
   const routes = new Hono();
   routes.get("/openapi.json", () => file(document, "application/json"));
-  routes.get("/docs", () => file(PAGE, "text/html; charset=utf-8", { "Content-Security-Policy": POLICY }));
+  routes.get("/docs", () =>
+    file(PAGE, "text/html; charset=utf-8", { ...PAGE_HEADERS, "Content-Security-Policy": POLICY }),
+  );
   routes.get("/docs/start.js", () => file(START, "text/javascript; charset=utf-8"));
   for (const [name, type] of Object.entries(ASSETS)) {
     routes.get(`/docs/${name}`, () =>

@@ -11,6 +11,7 @@ const EVERYWHERE: readonly ErrorCode[] = [
   "UNAUTHENTICATED",
   "FORBIDDEN",
   "INVALID",
+  "RATE_LIMITED",
   "TEMPORARILY_UNAVAILABLE",
 ];
 const WITH_BODY: readonly ErrorCode[] = [

@@ -1,6 +1,7 @@
 // The few pages hop shows to people, as HTML without scripts.
 import type { Problem } from "./problem.ts";
 import { problemHeaders } from "./problem.ts";
+import { PAGE_HEADERS } from "./security-headers.ts";
 
 /** What a preview tells about a link before anyone follows it. */
 export interface Preview {
@@ -25,8 +26,7 @@ const STYLE_HASH = new Bun.CryptoHasher("sha256").update(STYLE).digest("base64")
 /** Nothing may run or load but the page's own style; the page may not be framed. */
 const SECURITY_HEADERS = {
   "Content-Security-Policy": `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-  "Referrer-Policy": "no-referrer",
-  "X-Content-Type-Options": "nosniff",
+  ...PAGE_HEADERS,
   "X-Robots-Tag": "noindex",
 };
 
@@ -39,6 +39,10 @@ const PROBLEM_TEXT: Partial<Record<Problem["code"], readonly [string, string]>> 
     "This link has ended",
     "Its owner deleted it, or its time is over. The address is not given to anyone else.",
   ],
+  RATE_LIMITED: [
+    "Too many wrong addresses",
+    "Your network has asked for many links that do not exist. Links that do exist still work; please check the address, or try again in a minute.",
+  ],
   TEMPORARILY_UNAVAILABLE: [
     "This link cannot be looked up right now",
     "Nothing is wrong with the link. Please try again in a moment.",
@@ -46,20 +50,29 @@ const PROBLEM_TEXT: Partial<Record<Problem["code"], readonly [string, string]>> 
 };
 
 /** The page for a failed redirect. */
-export function problemPage(problem: Problem, requestId: string): Response {
+export function problemPage(
+  problem: Problem,
+  requestId: string,
+  extra: Readonly<Record<string, string>> = {},
+): Response {
   const [heading, advice] = PROBLEM_TEXT[problem.code] ?? [problem.title, problem.detail ?? ""];
   const body = `<h1>${escape(heading)}</h1><p>${escape(advice)}</p><p><small>Request ${escape(requestId)}</small></p>`;
-  return page(heading, body, problem.status, problemHeaders(problem, requestId));
+  return page(heading, body, problem.status, { ...problemHeaders(problem, requestId), ...extra });
 }
 
 /** Where a link goes, without going there. */
-export function previewPage(preview: Preview, requestId: string): Response {
+export function previewPage(
+  preview: Preview,
+  requestId: string,
+  extra: Readonly<Record<string, string>>,
+): Response {
   const expiry = preview.expiresAt === null ? "" : ` It ends on ${day(preview.expiresAt)}.`;
   const body = `<h1>Where this link goes</h1><p><code>${escape(preview.shortUrl)}</code> leads to</p>
 <span class="target">${escape(preview.target)}</span>
 <a class="go" rel="nofollow noreferrer" href="${escape(preview.target)}">Go there</a>
 <p><small>Made on ${day(preview.createdAt)}.${expiry} Looking at this page is not counted as a click.</small></p>`;
-  return page("Where this link goes", body, 200, { "Cache-Control": "no-store", "X-Request-Id": requestId });
+  const headers = { "Cache-Control": "no-store", "X-Request-Id": requestId, ...extra };
+  return page("Where this link goes", body, 200, headers);
 }
 
 export function homePage(requestId: string): Response {

@@ -2,33 +2,37 @@
 import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import type { LinkManager } from "../links/manage.ts";
-import { previewPage, problemPage } from "./pages.ts";
-import { describeProblem, problemResponse } from "./problem.ts";
-import { wantsHtml } from "./redirect.ts";
+import { previewPage } from "./pages.ts";
+import type { Refuse } from "./refusal.ts";
 
 export interface PreviewOptions {
   readonly links: Pick<LinkManager, "get">;
   readonly clock: Clock;
   readonly baseUrl: () => string;
-  readonly onBug: (error: unknown, requestId: string) => void;
+  readonly refuse: Refuse;
+  /** For every page, such as Strict-Transport-Security. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
-export type Preview = (request: Request, code: string, requestId: string) => Promise<Response>;
+export type Preview = (
+  request: Request,
+  code: string,
+  clientIp: string,
+  requestId: string,
+) => Promise<Response>;
 
-export function createPreview({ links, clock, baseUrl, onBug }: PreviewOptions): Preview {
-  return async (request, code, requestId) => {
+export function createPreview({ links, clock, baseUrl, refuse, headers }: PreviewOptions): Preview {
+  return async (request, code, clientIp, requestId) => {
     try {
       const link = await links.get(code);
       if (link.expiresAt !== null && link.expiresAt.getTime() <= clock()) {
         throw new AppError("LINK_GONE", `The link "${code}" has expired.`);
       }
       const { url: target, createdAt, expiresAt } = link;
-      return previewPage({ shortUrl: `${baseUrl()}/${code}`, target, createdAt, expiresAt }, requestId);
+      const shortUrl = `${baseUrl()}/${code}`;
+      return previewPage({ shortUrl, target, createdAt, expiresAt }, requestId, headers);
     } catch (error) {
-      if (!(error instanceof AppError)) onBug(error, requestId);
-      return wantsHtml(request)
-        ? problemPage(describeProblem(error), requestId)
-        : problemResponse(error, requestId);
+      return (await refuse(error, request, clientIp, requestId)).response;
     }
   };
 }

@@ -1,5 +1,6 @@
 // Errors at the boundary: the one place where a failure becomes an HTTP answer (RFC 9457).
 import { AppError, type ErrorCode, type FieldError } from "../lib/errors.ts";
+import { ALWAYS, DATA_POLICY } from "./security-headers.ts";
 
 const STATUS: Record<ErrorCode, number> = {
   MALFORMED_JSON: 400,
@@ -15,6 +16,7 @@ const STATUS: Record<ErrorCode, number> = {
   UNSUPPORTED_MEDIA_TYPE: 415,
   INVALID: 422,
   IDEMPOTENCY_MISMATCH: 422,
+  RATE_LIMITED: 429,
   TEMPORARILY_UNAVAILABLE: 503,
 };
 
@@ -32,6 +34,7 @@ const TITLE: Record<ErrorCode, string> = {
   UNSUPPORTED_MEDIA_TYPE: "The body must be JSON",
   INVALID: "The request is not valid",
   IDEMPOTENCY_MISMATCH: "The Idempotency-Key was used for another request",
+  RATE_LIMITED: "Too many requests",
   TEMPORARILY_UNAVAILABLE: "Not available at the moment",
 };
 
@@ -72,11 +75,17 @@ export function problemHeaders(problem: Problem, requestId: string): Record<stri
 export function problemResponse(
   error: unknown,
   requestId: string,
-  extra: Record<string, string> = {},
+  extra: Readonly<Record<string, string>> = {},
 ): Response {
   const problem = describeProblem(error);
   return new Response(JSON.stringify({ type: "about:blank", ...problem, requestId }), {
     status: problem.status,
-    headers: { "Content-Type": "application/problem+json", ...problemHeaders(problem, requestId), ...extra },
+    headers: {
+      "Content-Type": "application/problem+json",
+      "Content-Security-Policy": DATA_POLICY,
+      ...ALWAYS,
+      ...problemHeaders(problem, requestId),
+      ...extra,
+    },
   });
 }

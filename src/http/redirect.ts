@@ -4,10 +4,10 @@ import type { ClickRecorder } from "../clicks/recorder.ts";
 import { isPrefetch } from "../clicks/visitor.ts";
 import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
+import type { RedirectSpan, RedirectTracer } from "../lib/trace.ts";
 import { isGone, type Route } from "../links/link.ts";
 import type { Resolver } from "../links/resolve.ts";
-import { problemPage } from "./pages.ts";
-import { describeProblem, problemResponse } from "./problem.ts";
+import type { Refuse } from "./refusal.ts";
 
 /** How a redirect request ended; the label of hop_redirects_total. */
 export const REDIRECT_OUTCOMES = [
@@ -15,6 +15,7 @@ export const REDIRECT_OUTCOMES = [
   "not_counted",
   "not_found",
   "gone",
+  "rate_limited",
   "unavailable",
   "failed",
 ] as const;
@@ -25,8 +26,10 @@ export interface RedirectOptions {
   readonly recorder: ClickRecorder;
   readonly observer: ClickObserver;
   readonly clock: Clock;
+  /** Undefined when tracing is off. */
+  readonly tracer?: RedirectTracer | undefined;
   readonly onDone: (outcome: RedirectOutcome, startedAtMs: number) => void;
-  readonly onBug: (error: unknown, requestId: string) => void;
+  readonly refuse: Refuse;
 }
 
 export type Redirect = (
@@ -34,47 +37,89 @@ export type Redirect = (
   code: string,
   clientIp: string,
   requestId: string,
-) => Promise<Response>;
+) => Response | Promise<Response>;
 
-/** The answer waits until its click is durable: what a client received as a redirect has been counted. */
+/** One request on its way to an answer. */
+interface Visit {
+  readonly request: Request;
+  readonly code: string;
+  readonly clientIp: string;
+  readonly requestId: string;
+  readonly startedAtMs: number;
+  /** Undefined when this visit is not traced. */
+  readonly span: RedirectSpan | undefined;
+}
+
+/**
+ * The answer waits until its click is durable: what a client received as a redirect has been counted. Where nothing has to
+ * be waited for no promise is made.
+ */
 export function createRedirect(options: RedirectOptions): Redirect {
-  const { resolver, recorder, observer, clock, onDone } = options;
-  return async (request, code, clientIp, requestId) => {
+  const { resolver, recorder, observer, clock, tracer, onDone } = options;
+
+  return (request, code, clientIp, requestId) => {
     const startedAtMs = performance.now();
-    try {
-      const route = resolver.peek(code) ?? (await resolver.find(code));
-      const nowMs = clock();
-      if (route === undefined)
-        throw new AppError("LINK_NOT_FOUND", `There is no link with the code "${code}".`);
-      if (isGone(route, nowMs))
-        throw new AppError("LINK_GONE", `The link "${code}" was deleted or has expired.`);
-      const counted = request.method === "GET" && !isPrefetch(request.headers);
-      if (counted) await recorder.append(observer.observe(route.linkId, nowMs, clientIp, request.headers));
-      onDone(counted ? "redirected" : "not_counted", startedAtMs);
-      return redirectTo(route, requestId);
-    } catch (error) {
-      if (!(error instanceof AppError)) options.onBug(error, requestId);
-      const problem = describeProblem(error);
-      onDone(OUTCOMES[problem.code] ?? "failed", startedAtMs);
-      return wantsHtml(request) ? problemPage(problem, requestId) : problemResponse(error, requestId);
-    }
+    const visit = { request, code, clientIp, requestId, startedAtMs, span: tracer?.start(request, code) };
+    const nowMs = clock();
+    const route = resolver.peek(code, nowMs);
+    return route === undefined ? look(visit) : follow(visit, route, nowMs);
   };
+
+  async function look(visit: Visit): Promise<Response> {
+    try {
+      const route = await resolver.find(visit.code);
+      return await follow(visit, route, clock());
+    } catch (error) {
+      return refuse(visit, error);
+    }
+  }
+
+  function follow(visit: Visit, route: Route | undefined, nowMs: number): Response | Promise<Response> {
+    const { request, code } = visit;
+    if (route === undefined)
+      return refuse(visit, new AppError("LINK_NOT_FOUND", `There is no link with the code "${code}".`));
+    if (isGone(route, nowMs))
+      return refuse(visit, new AppError("LINK_GONE", `The link "${code}" was deleted or has expired.`));
+    if (request.method !== "GET" || isPrefetch(request.headers)) return answer(visit, route, "not_counted");
+    try {
+      const click = observer.observe(route.linkId, nowMs, visit.clientIp, request.headers);
+      visit.span?.follow(click);
+      const durable = recorder.append(click);
+      if (durable === undefined) return answer(visit, route, "redirected");
+      return durable.then(
+        () => answer(visit, route, "redirected"),
+        (error: unknown) => refuse(visit, error),
+      );
+    } catch (error) {
+      return refuse(visit, error);
+    }
+  }
+
+  function answer({ requestId, startedAtMs, span }: Visit, route: Route, outcome: RedirectOutcome): Response {
+    onDone(outcome, startedAtMs);
+    span?.end(route.status);
+    return new Response(null, {
+      status: route.status,
+      headers: {
+        Location: route.target,
+        "Cache-Control": "private, no-store",
+        "X-Request-Id": requestId,
+      },
+    });
+  }
+
+  async function refuse(visit: Visit, error: unknown): Promise<Response> {
+    const { request, clientIp, requestId, startedAtMs, span } = visit;
+    const { code: problem, response } = await options.refuse(error, request, clientIp, requestId);
+    onDone(OUTCOMES[problem] ?? "failed", startedAtMs);
+    span?.end(response.status);
+    return response;
+  }
 }
 
 const OUTCOMES: Partial<Record<string, RedirectOutcome>> = {
   LINK_NOT_FOUND: "not_found",
   LINK_GONE: "gone",
+  RATE_LIMITED: "rate_limited",
   TEMPORARILY_UNAVAILABLE: "unavailable",
 };
-
-function redirectTo(route: Route, requestId: string): Response {
-  return new Response(null, {
-    status: route.status,
-    headers: { Location: route.target, "Cache-Control": "private, no-store", "X-Request-Id": requestId },
-  });
-}
-
-/** Browsers ask for HTML by name; programs that accept anything get a problem document. */
-export function wantsHtml(request: Request): boolean {
-  return request.headers.get("accept")?.includes("text/html") ?? false;
-}

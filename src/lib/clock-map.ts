@@ -34,7 +34,8 @@ export class ClockMap<K, V> {
   get(key: K): V | undefined {
     const slot = this.#slots.get(key);
     if (slot === undefined) return undefined;
-    slot.used = true;
+    // A popular entry's line of memory is not written again with every hit.
+    if (!slot.used) slot.used = true;
     return slot.value;
   }
 

@@ -15,6 +15,7 @@ export type ErrorCode =
   | "UNSUPPORTED_MEDIA_TYPE"
   | "INVALID"
   | "IDEMPOTENCY_MISMATCH"
+  | "RATE_LIMITED"
   | "TEMPORARILY_UNAVAILABLE";
 
 /** One thing wrong with one input field; `path` is dotted, as in `tags.3`. */

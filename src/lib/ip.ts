@@ -80,3 +80,24 @@ export class SpecialPurposeNetworks {
     return this.#networks.check(address, isIPv4(address) ? "ipv4" : "ipv6");
   }
 }
+
+/** 64:ff9b::/96, under which translators show IPv4 clients to IPv6 servers (RFC 6052). */
+const TRANSLATED = /^64:ff9b::/;
+
+/**
+ * What one subscriber has to himself, so that limits count him once: an IPv4 address, or the first 64 bits of an IPv6
+ * address, of which every home and every rented server gets at least as many.
+ *
+ * @param address as `canonicalIp` spells it; anything else is its own network
+ */
+export function limitedNetwork(address: string): string {
+  if (!address.includes(":") || TRANSLATED.test(address)) return address;
+  const [head = "", tail] = address.split("::");
+  const groups = head === "" ? [] : head.split(":");
+  if (tail !== undefined) {
+    const after = tail === "" ? [] : tail.split(":");
+    const zeros = Math.max(0, 8 - groups.length - after.length);
+    groups.push(...Array.from({ length: zeros }, () => "0"), ...after);
+  }
+  return `${groups.slice(0, 4).join(":")}::/64`;
+}

@@ -1,5 +1,6 @@
-// Structured logs: JSON lines on stdout, pretty on a terminal.
-import { pino } from "pino";
+// Structured logs: JSON lines on stdout, pretty on a terminal; without secrets, whoever puts them in.
+import { type DestinationStream, pino } from "pino";
+import { createMask } from "./secrets.ts";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 
@@ -11,28 +12,54 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly pretty: boolean;
+  /** Texts that must not be printed, wherever they stand. */
+  readonly secrets: readonly string[];
+  /** Fields of every line. */
+  readonly base?: object;
+}
+
 /** Fields that must never be printed, wherever they appear one level deep. */
 const SECRETS = ["authorization", "password", "databaseUrl", "redisUrl", "adminKey"];
 
-export function createLog(options: {
-  level: LogLevel;
-  pretty: boolean;
-  /** Fields of every line. */
-  base?: object;
-}): Log {
-  return pino({
-    level: options.level,
-    base: options.base ?? null,
+/** @param destination stdout when missing */
+export function createLog(
+  { level, pretty, secrets, base }: LogOptions,
+  destination?: DestinationStream,
+): Log {
+  const options = {
+    level,
+    base: base ?? null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: describeError },
     redact: SECRETS.flatMap((name) => [name, `*.${name}`]),
-    ...(options.pretty
-      ? {
-          transport: {
-            target: "pino-pretty",
-            options: { translateTime: "HH:MM:ss.l", ignore: "pid,hostname" },
-          },
-        }
-      : {}),
-  });
+    hooks: { streamWrite: createMask(secrets) },
+  };
+  if (destination !== undefined) return pino(options, destination);
+  if (!pretty) return pino(options);
+  const transport = {
+    target: "pino-pretty",
+    options: { translateTime: "HH:MM:ss.l", ignore: "pid,hostname" },
+  };
+  return pino({ ...options, transport });
+}
+
+/**
+ * What an error may tell. pino's own serializer copies every property, and clients of databases put whole commands there:
+ * ioredis the password of AUTH, postgres.js the parameters of a query.
+ */
+function describeError(error: unknown): object | string {
+  if (!(error instanceof Error)) return String(error);
+  const plain = pino.stdSerializers.err(error);
+  const { code } = error as { code?: unknown };
+  return {
+    type: plain.type,
+    message: plain.message,
+    ...(typeof code === "string" && { code }),
+    ...(error instanceof AggregateError && { errors: error.errors.map(String) }),
+    stack: plain.stack,
+  };
 }

@@ -11,23 +11,24 @@ export class FastCounter<Label extends string> {
   constructor(options: {
     name: string;
     help: string;
-    label: string;
+    /** The one label's name, or all labels of a value that stands for several. */
+    label: string | ((value: Label) => Readonly<Record<string, string>>);
     values: readonly Label[];
-    /** Labels that are the same for every value. */
-    constant?: Readonly<Record<string, string>>;
     registry: Registry;
   }) {
-    const { name, help, label, values, constant = {}, registry } = options;
+    const { name, help, label, values, registry } = options;
+    const labelsOf = typeof label === "string" ? (value: Label) => ({ [label]: value }) : label;
+    const labelNames = new Set(values.flatMap((value) => Object.keys(labelsOf(value))));
     this.#counts = Object.fromEntries(values.map((value) => [value, 0])) as Record<Label, number>;
     const counts = this.#counts;
     new Counter({
       name,
       help,
-      labelNames: [label, ...Object.keys(constant)],
+      labelNames: [...labelNames],
       registers: [registry],
       collect() {
         this.reset();
-        for (const value of values) this.inc({ [label]: value, ...constant }, counts[value]);
+        for (const value of values) this.inc(labelsOf(value), counts[value]);
       },
     });
   }

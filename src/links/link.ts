@@ -27,6 +27,8 @@ export interface Link {
 /** What a redirect needs to know of a link. Small, because caches hold many. */
 export interface Route {
   readonly linkId: number;
+  /** Grows with every change of what a code leads to; 0 is older than any. */
+  readonly version: number;
   readonly target: string;
   readonly status: LinkStatus;
   /** Milliseconds since the epoch; Infinity when the link never expires. */

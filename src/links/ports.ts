@@ -44,6 +44,49 @@ export interface LinkStore {
   delete(code: string): Promise<boolean>;
 }
 
+/** What is remembered of a code, for all processes. */
+export type Recalled =
+  | {
+      readonly kind: "copy";
+      /** Undefined: there is no link with this code. */
+      readonly route: Route | undefined;
+      readonly version: number;
+      readonly ageMs: number;
+      readonly asOfMs: number;
+    }
+  /** Nothing; `mine` asks the caller to look it up, `busy` says that somebody else does. */
+  | { readonly kind: "mine" | "busy"; readonly version: number; readonly asOfMs: number };
+
+export interface RouteCopy {
+  readonly code: string;
+  readonly route: Route | undefined;
+  /** The route's own; without a route, what `recall` said before the lookup. */
+  readonly version: number;
+  /** `asOfMs` of the recall before the lookup: the copy lives from then on, however late it is kept. */
+  readonly bornMs: number;
+  readonly lifeMs: number;
+}
+
+/** The code changed to this version: copies of older ones go, and are refused from now on. */
+export interface RouteFence {
+  readonly code: string;
+  readonly version: number;
+  readonly lifeMs: number;
+}
+
+/** Copies of routes that processes share. It may forget at any time; methods reject when it cannot be asked. */
+export interface RouteCopies {
+  /** In the order of the codes, which are distinct. A `mine` keeps others `busy` for at most `leaseMs`. */
+  recall(codes: readonly string[], leaseMs: number): Promise<readonly Recalled[]>;
+  /**
+   * Keeps what is newer than what is there: by version, then by birth, which a fence has none of. True where it was kept.
+   * Whatever becomes of it, nobody is `busy` with the code any more.
+   */
+  keep(news: readonly (RouteCopy | RouteFence)[]): Promise<readonly boolean[]>;
+  /** Resolves when every part of the store answers. */
+  check(): Promise<void>;
+}
+
 /** What an Idempotency-Key gave the first time. */
 export type IdempotentOutcome =
   | { readonly kind: "created"; readonly link: Link }

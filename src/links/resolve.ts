@@ -9,9 +9,31 @@ export interface RouteSource {
   find(code: string): Promise<Route | undefined>;
 }
 
-/** What the redirect asks: `peek` answers at once or not at all. */
+/** A route, or that there is none, and how long ago Postgres said so. */
+export interface Finding {
+  readonly route: Route | undefined;
+  readonly ageMs: number;
+}
+
+/** What a cache asks. */
+export interface FindingSource {
+  /** @param atLeastVersion what is older must not be answered: the asker has seen it. */
+  find(code: string, atLeastVersion: number): Promise<Finding>;
+}
+
+/** A source of routes as they are now. */
+export function fresh(source: RouteSource): FindingSource {
+  return { find: async (code) => ({ route: await source.find(code), ageMs: 0 }) };
+}
+
+/** Asks a shared cache each time. */
+export function uncached(source: FindingSource): Resolver {
+  return { peek: () => undefined, find: async (code) => (await source.find(code, 0)).route };
+}
+
+/** What the redirect asks: `peek` answers at once or not at all; a caller who knows the time spares it a look at the clock. */
 export interface Resolver extends RouteSource {
-  peek(code: string): Route | undefined;
+  peek(code: string, nowMs?: number): Route | undefined;
 }
 
 export interface LookupBounds {

@@ -1,15 +1,17 @@
 // The process cache of routes: absolute time to live, negative entries apart, one lookup per code at a time.
 import type { Clock } from "../lib/clock.ts";
 import { ClockMap } from "../lib/clock-map.ts";
+import { DeadlineError, withDeadline } from "../lib/deadline.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Route } from "./link.ts";
-import type { RouteSource } from "./resolve.ts";
+import type { Finding, FindingSource, RouteSource } from "./resolve.ts";
 
 /** What a lookup in the cache found; the label of hop_cache_requests_total. */
-export type CacheResult = "hit" | "negative_hit" | "miss" | "stale";
+export const CACHE_RESULTS = ["hit", "negative_hit", "miss", "stale"] as const;
+export type CacheResult = (typeof CACHE_RESULTS)[number];
 
 export interface RouteCacheOptions {
-  readonly source: RouteSource;
+  readonly source: FindingSource;
   readonly clock: Clock;
   /** Uniform in [0, 1): spreads expiry, so that entries made together do not end together. */
   readonly random: () => number;
@@ -18,7 +20,9 @@ export interface RouteCacheOptions {
   readonly maxBytes: number;
   readonly unknownTtlMs: number;
   readonly maxUnknown: number;
-  /** After a failed lookup, expired entries are served without another try for this long. */
+  /** A lookup without an answer for this long means that the source cannot be asked now. */
+  readonly staleAfterMs: number;
+  /** While the source cannot be asked, it is tried again this often. */
   readonly retryAfterFailureMs: number;
   readonly onResult: (result: CacheResult) => void;
 }
@@ -31,7 +35,7 @@ interface Entry {
 }
 
 interface Flight {
-  readonly route: Promise<Route | undefined>;
+  readonly found: Promise<Finding>;
   /** The link changed while the lookup ran: its answer may be old and is not kept. */
   outdated: boolean;
 }
@@ -42,7 +46,7 @@ const ENTRY_OVERHEAD_BYTES = 320;
 /**
  * Staleness is bounded by three rules: an entry's life is absolute (a hit never renews it); an invalidation removes the
  * entry and disowns a lookup that is in flight; `expireAll` ends every entry at once when invalidations may have been missed.
- * Only when the source cannot be asked is an expired entry served, and counted as `stale`.
+ * Only when the source cannot be asked is an expired entry served, and counted as `stale`: docs/decisions/0014-stale.md.
  */
 export class RouteCache implements RouteSource {
   readonly #options: RouteCacheOptions;
@@ -51,7 +55,9 @@ export class RouteCache implements RouteSource {
   readonly #unknown: ClockMap<string, number>;
   readonly #flights = new Map<string, Flight>();
   #epoch = 0;
-  #failedUntilMs = 0;
+  /** The last lookup failed or hangs: expired entries are served at once, and lookups go on beside them. */
+  #away = false;
+  #retryAtMs = 0;
 
   constructor(options: RouteCacheOptions) {
     this.#options = options;
@@ -64,9 +70,9 @@ export class RouteCache implements RouteSource {
   }
 
   /** A fresh entry, without waiting; undefined means that `find` has to be asked. */
-  peek(code: string): Route | undefined {
+  peek(code: string, nowMs = this.#options.clock()): Route | undefined {
     const entry = this.#known.get(code);
-    if (entry === undefined || !this.#isFresh(entry)) return undefined;
+    if (entry === undefined || !this.#isFresh(entry, nowMs)) return undefined;
     this.#options.onResult("hit");
     return entry.route;
   }
@@ -74,7 +80,7 @@ export class RouteCache implements RouteSource {
   async find(code: string): Promise<Route | undefined> {
     const nowMs = this.#options.clock();
     const entry = this.#known.get(code);
-    if (entry !== undefined && this.#isFresh(entry)) {
+    if (entry !== undefined && this.#isFresh(entry, nowMs)) {
       this.#options.onResult("hit");
       return entry.route;
     }
@@ -83,24 +89,17 @@ export class RouteCache implements RouteSource {
       this.#options.onResult("negative_hit");
       return undefined;
     }
-    if (entry !== undefined && this.#failedUntilMs > nowMs) return this.#serveStale(entry);
-    try {
-      const route = await (this.#flights.get(code) ?? this.#startFlight(code)).route;
-      this.#options.onResult("miss");
-      return route;
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code !== "TEMPORARILY_UNAVAILABLE") throw error;
-      this.#failedUntilMs = this.#options.clock() + this.#options.retryAfterFailureMs;
-      // Asked again, because an invalidation may have removed the entry while the lookup failed.
-      const kept = this.#known.get(code);
-      if (kept === undefined) throw error;
-      return this.#serveStale(kept);
+    if (entry !== undefined && this.#away) {
+      if (nowMs >= this.#retryAtMs) this.#retry(code);
+      return this.#serveStale(entry);
     }
+    return this.#ask(code, entry !== undefined);
   }
 
-  /** The link of this code changed: nothing older than this moment will be kept. */
-  invalidate(code: string): void {
-    this.#known.delete(code);
+  /** The link of this code changed, to this version where it is known: nothing older will be kept. */
+  invalidate(code: string, version = Number.POSITIVE_INFINITY): void {
+    const entry = this.#known.get(code);
+    if (entry !== undefined && entry.route.version < version) this.#known.delete(code);
     this.#unknown.delete(code);
     const flight = this.#flights.get(code);
     if (flight === undefined) return;
@@ -116,8 +115,8 @@ export class RouteCache implements RouteSource {
     this.#flights.clear();
   }
 
-  #isFresh(entry: Entry): boolean {
-    return entry.epoch === this.#epoch && entry.freshUntilMs > this.#options.clock();
+  #isFresh(entry: Entry, nowMs: number): boolean {
+    return entry.epoch === this.#epoch && entry.freshUntilMs > nowMs;
   }
 
   #serveStale(entry: Entry): Route {
@@ -125,28 +124,65 @@ export class RouteCache implements RouteSource {
     return entry.route;
   }
 
+  /** Waits for a lookup; when it fails or takes too long, an entry that is still there is served instead. */
+  async #ask(code: string, hasEntry: boolean): Promise<Route | undefined> {
+    const { found: looking } = this.#flights.get(code) ?? this.#startFlight(code);
+    try {
+      const { staleAfterMs } = this.#options;
+      const { route } = await (hasEntry ? withDeadline(looking, staleAfterMs, "looking up a link") : looking);
+      this.#options.onResult("miss");
+      return route;
+    } catch (error) {
+      if (!(error instanceof DeadlineError) && !isUnavailable(error)) throw error;
+      if (error instanceof DeadlineError) this.#sourceIsAway();
+      // Asked again, because an invalidation may have removed the entry meanwhile.
+      const kept = this.#known.get(code);
+      if (kept !== undefined) return this.#serveStale(kept);
+      const { route } = await looking;
+      this.#options.onResult("miss");
+      return route;
+    }
+  }
+
+  #sourceIsAway(): void {
+    this.#away = true;
+    this.#retryAtMs = this.#options.clock() + this.#options.retryAfterFailureMs;
+  }
+
+  /** Asks the source again while expired entries are served. */
+  #retry(code: string): void {
+    this.#retryAtMs = this.#options.clock() + this.#options.retryAfterFailureMs;
+    if (!this.#flights.has(code)) this.#startFlight(code);
+  }
+
   #startFlight(code: string): Flight {
-    const flight: Flight = { route: this.#options.source.find(code), outdated: false };
+    const atLeastVersion = this.#known.get(code)?.route.version ?? 0;
+    const flight: Flight = { found: this.#options.source.find(code, atLeastVersion), outdated: false };
     this.#flights.set(code, flight);
-    flight.route.then(
-      (route) => this.#land(code, flight, route),
-      () => this.#forget(code, flight),
+    flight.found.then(
+      (found) => this.#land(code, flight, found),
+      (error: unknown) => {
+        this.#forget(code, flight);
+        if (isUnavailable(error)) this.#sourceIsAway();
+        // Whatever else it is, the next one who asks shall see it.
+        else this.#away = false;
+      },
     );
     return flight;
   }
 
-  #land(code: string, flight: Flight, route: Route | undefined): void {
+  #land(code: string, flight: Flight, { route, ageMs }: Finding): void {
     this.#forget(code, flight);
+    this.#away = false;
     if (flight.outdated) return;
     const { clock, random, ttlMs, unknownTtlMs } = this.#options;
-    this.#failedUntilMs = 0;
     if (route === undefined) {
       this.#known.delete(code);
-      this.#unknown.set(code, clock() + unknownTtlMs, 1);
+      this.#unknown.set(code, clock() + unknownTtlMs - ageMs, 1);
       return;
     }
-    // Jitter only shortens: the bound of the promise is ttlMs.
-    const freshUntilMs = clock() + ttlMs * (1 - random() * 0.1);
+    // Jitter only shortens: the bound of the promise is ttlMs, and what a copy in Redis has used of it is gone.
+    const freshUntilMs = clock() + ttlMs * (1 - random() * 0.1) - ageMs;
     const bytes = 2 * (code.length + route.target.length) + ENTRY_OVERHEAD_BYTES;
     this.#known.set(code, { route, freshUntilMs, epoch: this.#epoch }, bytes);
   }
@@ -154,4 +190,8 @@ export class RouteCache implements RouteSource {
   #forget(code: string, flight: Flight): void {
     if (this.#flights.get(code) === flight) this.#flights.delete(code);
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof AppError && error.code === "TEMPORARILY_UNAVAILABLE";
 }

@@ -62,6 +62,16 @@ export function describeLedger(name: string, open: OpenStores): void {
       expect((await factsOf(producer))?.missing).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     });
 
+    test("of batches that are under way those that have landed are told", async () => {
+      await store(1, [{}]);
+      const [landed, away] = [1, 2].map((seq) => ({ producer: producer.id, seq }));
+      if (landed === undefined || away === undefined) throw new Error("there are two");
+      const foreign = { producer: "nobody", seq: 1.5 };
+      const facts = await stores.reader.ledgerFacts([away, landed, { ...landed, seq: 3 }, foreign]);
+      expect([...(facts.landed ?? [])]).toEqual([landed]);
+      expect((await stores.reader.ledgerFacts([])).landed).toEqual([]);
+    });
+
     test("producers do not fill each other's gaps", async () => {
       const other = aProducer({ ack: "async" });
       await store(2, [{}]);

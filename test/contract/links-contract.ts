@@ -101,11 +101,28 @@ export function describeLinkStore(name: string, open: OpenStores): void {
       expect(routes.map((route) => route?.linkId)).toEqual([b?.id, undefined, a?.id, b?.id]);
       expect(routes[2]).toEqual({
         linkId: a?.id ?? 0,
+        version: expect.any(Number) as number,
         target: "https://example.com/a",
         status: 301,
         expiresAtMs: Number.POSITIVE_INFINITY,
         deleted: false,
       });
+    });
+
+    test("the version of a code grows with every change of its link", async () => {
+      const versions: number[] = [];
+      const note = async () => versions.push((await links.findRoutes(["changing"]))[0]?.version ?? 0);
+      await links.insert([newLink("changing")]);
+      await note();
+      for (const title of ["one", "two"]) {
+        await links.update("changing", { title });
+        await note();
+      }
+      await links.delete("changing");
+      await note();
+      expect(versions).toHaveLength(new Set(versions).size);
+      expect(versions).toEqual(versions.toSorted((a, b) => a - b));
+      expect(versions[0]).toBeGreaterThan(0);
     });
 
     test("whatever is asked for as a code is not found rather than an error", async () => {

@@ -3,6 +3,7 @@ import type { Click, ClickBatch, Producer } from "../../src/clicks/click.ts";
 import { type LedgerFacts, MISSING_SHOWN, type ProducerFacts } from "../../src/clicks/ledger.ts";
 import type { ClickReader, ClickStore } from "../../src/clicks/ports.ts";
 import type { Rollup, RollupMood } from "../../src/clicks/rollup.ts";
+import type { BatchName } from "../../src/clicks/transit.ts";
 import type { Dimension, Interval, StatsFacts, StatsQuery } from "../../src/clicks/stats.ts";
 
 interface KnownProducer extends Producer {
@@ -65,7 +66,7 @@ export class MemoryClickStore implements ClickStore, ClickReader, Rollup {
     return [...this.#batches.values()].flatMap((batch) => batch.clicks);
   }
 
-  async ledgerFacts(): Promise<LedgerFacts> {
+  async ledgerFacts(moving: readonly BatchName[] = []): Promise<LedgerFacts> {
     const clicks = this.stored.length;
     const [totalledClicks, sortedClicks] = [this.#totalled.length, this.#sorted.length];
     return {
@@ -77,6 +78,7 @@ export class MemoryClickStore implements ClickStore, ClickReader, Rollup {
       totalledClicks,
       sortedClicks,
       unsortedClicks: totalledClicks - sortedClicks,
+      landed: moving.filter(({ producer, seq }) => this.#batches.has(`${producer} ${seq}`)),
     };
   }
 

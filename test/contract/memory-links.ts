@@ -12,6 +12,8 @@ import type {
 
 export class MemoryLinkStore implements LinkStore {
   readonly #links = new Map<string, Omit<Link, "clicks">>();
+  readonly #versions = new Map<string, number>();
+  #lastVersion = 0;
   readonly #clicksOf: (linkId: number) => number;
   #lastId = 0;
 
@@ -25,7 +27,7 @@ export class MemoryLinkStore implements LinkStore {
       if (this.#links.has(link.code)) return undefined;
       const now = new Date();
       const made = { ...link, id: ++this.#lastId, createdAt: now, updatedAt: now, deletedAt: null };
-      this.#links.set(link.code, made);
+      this.#set(link.code, made);
       return this.#show(made);
     });
   }
@@ -36,6 +38,7 @@ export class MemoryLinkStore implements LinkStore {
       if (link === undefined) return undefined;
       return {
         linkId: link.id,
+        version: this.#versions.get(code) ?? 0,
         target: link.url,
         status: link.status,
         expiresAtMs: link.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY,
@@ -67,20 +70,25 @@ export class MemoryLinkStore implements LinkStore {
     const link = this.#links.get(code);
     if (link === undefined || link.deletedAt !== null) return undefined;
     const changed = { ...link, ...change, updatedAt: new Date() };
-    this.#links.set(code, changed);
+    this.#set(code, changed);
     return this.#show(changed);
   }
 
   async delete(code: string): Promise<boolean> {
     const link = this.#links.get(code);
     if (link === undefined || link.deletedAt !== null) return false;
-    this.#links.set(code, { ...link, deletedAt: new Date() });
+    this.#set(code, { ...link, deletedAt: new Date() });
     return true;
   }
 
   /** Undoes an insert, as the rollback of its transaction would. */
   forget(code: string): void {
     this.#links.delete(code);
+  }
+
+  #set(code: string, link: Omit<Link, "clicks">): void {
+    this.#links.set(code, link);
+    this.#versions.set(code, ++this.#lastVersion);
   }
 
   #show(link: Omit<Link, "clicks">): Link {

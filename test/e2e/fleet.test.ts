@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
-import { isAlive, processesOf, startFleet, stopAll } from "../helpers/fleet.ts";
+import { isAlive, processesOf, startFleet, stopAll } from "../helpers/supervised-hop.ts";
 import { freePort, runHop, startHop } from "../helpers/hop-process.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 

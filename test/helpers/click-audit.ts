@@ -68,6 +68,9 @@ const ledgerSchema = z.object({
   reasons: z.array(z.string()),
   storedClicks: z.number(),
   totalledClicks: z.number(),
+  spooledClicks: z.number(),
+  waitingClicks: z.number(),
+  deadClicks: z.number(),
 });
 
 /** What `hop ledger --json` says, and its exit code. */

@@ -13,11 +13,6 @@ export function load(env: Env = {}, rest: Partial<ConfigInput> = {}): Config {
   return loadConfig({ env, readFile: noFile, cwd: "/srv/hop", cores: 8, ...rest });
 }
 
-/** As a version of hop in which everything has arrived. */
-export function loadLater(env: Env, rest: Partial<ConfigInput> = {}): Config {
-  return load(env, { notYet: {}, ...rest });
-}
-
 /** The problems of a configuration that is refused; none if it is accepted. */
 export function problemsOf(loading: () => Config): readonly string[] {
   try {

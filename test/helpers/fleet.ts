@@ -1,58 +1,283 @@
-// hop with several processes, in a data directory of its own, and what /readyz says of each.
-import { mkdtemp, rm } from "node:fs/promises";
-import { chmodSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { z } from "zod";
-import { type HopEnvironment, type HopProcess, startHop } from "./hop-process.ts";
+// Two servers, two workers, a Redis and a Postgres as real processes that a test may kill and freeze, under load that is counted.
+import { findMiscounts, readLedger } from "./click-audit.ts";
+import type { Random } from "./fault-test.ts";
+import { type FragileDatabase, openFragileDatabase } from "./fragile-database.ts";
+import {
+  freePort,
+  type HopEnvironment,
+  type HopProcess,
+  startHop,
+  startWork,
+  type WorkProcess,
+} from "./hop-process.ts";
+import { RedirectLoad } from "./redirect-load.ts";
+import { TestRedis } from "./redis.ts";
 import { waitFor } from "./wait-for.ts";
 
-export interface FleetProcess extends HopProcess {
-  /** HOP_DATA_DIR. */
-  readonly directory: string;
-  /** Its exit code, once it has ended by itself. */
-  ended(): Promise<number | null>;
+export interface FleetOptions {
+  readonly codes: readonly string[];
+  readonly random: Random;
+  /** Clients of each server. */
+  readonly connections: number;
+  /** Programs to run in the place of hop. */
+  readonly serverEntry?: string;
+  readonly workerEntry?: string;
+  readonly env?: HopEnvironment;
 }
 
-let running: FleetProcess[] = [];
-
-export async function startFleet(env: HopEnvironment): Promise<FleetProcess> {
-  const directory = await mkdtemp(join(tmpdir(), "hop-fleet-"));
-  // Open to the user that an embedded Postgres runs as under root.
-  chmodSync(directory, 0o711);
-  const hop = await startHop({ HOP_DATA_DIR: directory, ...env });
-  const fleet = { ...hop, directory, ended: () => hop.kill("SIGTERM") };
-  running.push(fleet);
-  return fleet;
+/** One process, or what is one for whoever depends on it. */
+export interface Member {
+  readonly name: string;
+  readonly role: "server" | "worker" | "Redis" | "Postgres";
+  /** kill -9. */
+  kill(): Promise<void>;
+  /** Back on the same ports with the same data; resolves when it is ready. */
+  restart(): Promise<void>;
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
 }
 
-/** Ends every fleet that was started here, in order, and removes its directory. */
-export async function stopAll(): Promise<void> {
-  const stopping = running;
-  running = [];
-  for (const fleet of stopping) {
-    const processes = await processesOf(fleet).catch(() => []);
-    await fleet.kill("SIGTERM");
-    await waitFor("no process to be left", () => processes.every(({ pid }) => !isAlive(pid)));
-    await rm(fleet.directory, { recursive: true, force: true });
+/** A backlog of some minutes is stored in seconds; a machine that is busy may take longer. */
+const DRAIN_MS = 90_000;
+const PROCESSES = [1, 2];
+
+export class Fleet {
+  readonly database: FragileDatabase;
+  readonly redis: TestRedis;
+  readonly env: HopEnvironment;
+  readonly members: readonly Member[];
+  readonly #servers: readonly ServerMember[];
+  readonly #opened: AsyncDisposableStack;
+
+  private constructor(
+    parts: Pick<Fleet, "database" | "redis" | "env">,
+    servers: readonly ServerMember[],
+    workers: readonly Member[],
+    opened: AsyncDisposableStack,
+  ) {
+    this.database = parts.database;
+    this.redis = parts.redis;
+    this.env = parts.env;
+    this.#servers = servers;
+    this.members = [...servers, ...workers, redisMember(parts.redis), postgresMember(parts.database)];
+    this.#opened = opened;
+  }
+
+  /** Everything is up, and the links are made. */
+  static async start(options: FleetOptions): Promise<Fleet> {
+    await using opened = new AsyncDisposableStack();
+    const database = await openFragileDatabase();
+    opened.defer(() => database.close());
+    const redis = await TestRedis.start({ fsync: "everysec" });
+    opened.defer(() => redis.stop());
+    const env = { HOP_DATABASE_URL: database.url, HOP_REDIS_URL: redis.url, ...options.env };
+    const servers: ServerMember[] = [];
+    for (const number of PROCESSES) servers.push(await startServerMember(number, env, options, opened));
+    for (const code of options.codes) {
+      const link = { url: `https://example.com/${code}`, code };
+      const made = await servers[0]?.process.api("POST", "/api/v1/links", link);
+      if (made?.status !== 201) throw new Error(`${code} was not made`);
+    }
+    const workers: Member[] = [];
+    for (const number of PROCESSES)
+      workers.push(await startWorkerMember(number, env, options.workerEntry, opened));
+    return new Fleet({ database, redis, env }, servers, workers, opened.move());
+  }
+
+  get loads(): readonly RedirectLoad[] {
+    return this.#servers.map(({ load }) => load);
+  }
+
+  get received(): number {
+    return this.#sum((load) => load.received);
+  }
+
+  get sent(): number {
+    return this.#sum((load) => load.sent);
+  }
+
+  get unanswered(): number {
+    return [...this.tallies.values()].reduce((sum, { sent, received }) => sum + sent - received, 0);
+  }
+
+  /** Answers that were no redirect. */
+  get refused(): number {
+    return this.#sum((load) =>
+      [...load.statuses].reduce((sum, [status, count]) => sum + (status === 302 ? 0 : count), 0),
+    );
+  }
+
+  /** Requests that nobody answered and no broken connection explains. */
+  get hung(): number {
+    return this.#sum((load) => load.hung);
+  }
+
+  /** What must be stored of each link: `received` clicks, and not more than `sent`, which leaves out requests that were refused. */
+  get tallies(): ReadonlyMap<string, { sent: number; received: number }> {
+    const sums = new Map<string, { sent: number; received: number }>();
+    for (const load of this.loads) {
+      for (const [code, { received, unanswered }] of load.tallies) {
+        const before = sums.get(code) ?? { sent: 0, received: 0 };
+        sums.set(code, {
+          sent: before.sent + received + unanswered,
+          received: before.received + received,
+        });
+      }
+    }
+    return sums;
+  }
+
+  startLoad(): void {
+    for (const { load, process } of this.#servers) load.start(process.url);
+  }
+
+  async stopLoad(): Promise<void> {
+    await Promise.all(this.loads.map((load) => load.stop()));
+  }
+
+  /** Until the clients of every server have received so many more. */
+  async untilReceived(more: number): Promise<void> {
+    const goals = this.loads.map((load) => ({ load, enough: load.received + more }));
+    await waitFor(
+      `${more} redirects of each server`,
+      () => goals.every(({ load, enough }) => load.received >= enough),
+      { everyMs: 1, timeoutMs: 60_000 },
+    );
+  }
+
+  /** Until the clients of all servers together have received so many more. */
+  async untilReceivedBySome(more: number): Promise<void> {
+    const enough = this.received + more;
+    await waitFor(`${more} redirects`, () => this.received >= enough, { everyMs: 1, timeoutMs: 60_000 });
+  }
+
+  /** Waits until nothing is on its way, and compares: sentences, none when every click received was stored once. */
+  async findMiscounts(): Promise<string[]> {
+    for (const { process } of this.#servers) {
+      const empty = async () => (await process.metric("hop_spool_bytes")) === 0;
+      await waitFor("the spool to be delivered", empty, { timeoutMs: DRAIN_MS });
+    }
+    const key = "hop:clicks:{0}";
+    const drained = async () => (await this.redis.client.xlen(key).catch(() => 1)) === 0;
+    await waitFor("the stream to be empty", drained, { timeoutMs: DRAIN_MS });
+    const [server] = this.#servers;
+    if (server === undefined) throw new Error("the fleet has servers");
+    return findMiscounts(this.database.sql, server.process, this.tallies);
+  }
+
+  async ledger() {
+    return readLedger(this.env);
+  }
+
+  async close(): Promise<void> {
+    await this.#opened.disposeAsync();
+  }
+
+  #sum(read: (load: RedirectLoad) => number): number {
+    return this.loads.reduce((sum, load) => sum + read(load), 0);
   }
 }
 
-const readySchema = z.object({
-  processes: z.array(z.object({ process: z.number(), pid: z.number(), state: z.string() })),
-});
-
-export async function processesOf(hop: Pick<HopProcess, "adminUrl">) {
-  const answer = await fetch(`${hop.adminUrl}/readyz`);
-  return readySchema.parse(await answer.json()).processes;
+interface ServerMember extends Member {
+  readonly load: RedirectLoad;
+  /** The one that runs now. */
+  readonly process: HopProcess;
 }
 
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ESRCH") return false;
-    throw error;
-  }
+async function startServerMember(
+  number: number,
+  shared: HopEnvironment,
+  { codes, connections, random, serverEntry }: FleetOptions,
+  opened: AsyncDisposableStack,
+): Promise<ServerMember> {
+  const env = { ...shared, HOP_PORT: String(await freePort()) };
+  const start = () => startHop(env, serverEntry);
+  let process = await start();
+  const load = new RedirectLoad({ codes, connections, random: random.fork() });
+  opened.defer(async () => {
+    await process.kill("SIGKILL");
+    await load.stop();
+  });
+  return {
+    ...memberOf(
+      `server ${number}`,
+      "server",
+      () => process,
+      async () => {
+        process = await start();
+      },
+    ),
+    load,
+    get process() {
+      return process;
+    },
+  };
+}
+
+async function startWorkerMember(
+  number: number,
+  shared: HopEnvironment,
+  entry: string | undefined,
+  opened: AsyncDisposableStack,
+): Promise<Member> {
+  // Its name comes from the port: what it left is its own when it comes back.
+  const env = { ...shared, HOP_WORK_ADMIN_PORT: String(await freePort()) };
+  const start = () => startWork(env, entry);
+  let process = await start();
+  opened.defer(async () => {
+    await process.kill("SIGKILL");
+  });
+  return memberOf(
+    `worker ${number}`,
+    "worker",
+    () => process,
+    async () => {
+      process = await start();
+    },
+  );
+}
+
+function memberOf(
+  name: string,
+  role: Member["role"],
+  running: () => WorkProcess,
+  restart: () => Promise<void>,
+): Member {
+  return {
+    name,
+    role,
+    kill: async () => {
+      await running().kill("SIGKILL");
+    },
+    restart,
+    freeze: async () => {
+      process.kill(running().pid, "SIGSTOP");
+    },
+    thaw: async () => {
+      process.kill(running().pid, "SIGCONT");
+    },
+  };
+}
+
+function redisMember(redis: TestRedis): Member {
+  return {
+    name: "Redis",
+    role: "Redis",
+    kill: () => redis.kill(),
+    restart: () => redis.start(),
+    freeze: async () => redis.pause(),
+    thaw: async () => redis.resume(),
+  };
+}
+
+/** Whoever keeps it brings it back by itself, some 100 ms after its death. */
+function postgresMember(database: FragileDatabase): Member {
+  return {
+    name: "Postgres",
+    role: "Postgres",
+    kill: () => database.killServer(),
+    restart: () => database.untilServing(),
+    freeze: () => database.freeze(),
+    thaw: () => database.thaw(),
+  };
 }

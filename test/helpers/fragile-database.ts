@@ -1,4 +1,5 @@
 // A Postgres of its own that a test may kill: it comes back by itself, behind a proxy that can be shut.
+import { errorCode } from "../../src/storage/embedded/bounded.ts";
 import { type Database, openDatabase } from "../../src/storage/postgres/database.ts";
 import { kill, serverPid, Stage } from "./embedded-stage.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
@@ -12,6 +13,10 @@ export interface FragileDatabase {
   readonly proxy: TcpProxy;
   /** kill -9 of the postmaster. */
   killServer(): Promise<void>;
+  /** SIGSTOP for every process of the server: connections stay and nothing answers. */
+  freeze(): Promise<void>;
+  /** SIGCONT, also to what began meanwhile. */
+  thaw(): Promise<void>;
   /** Resolves when it takes queries. */
   untilServing(): Promise<void>;
   close(): Promise<void>;
@@ -43,9 +48,29 @@ export async function openFragileDatabase(): Promise<FragileDatabase> {
       if (pid === undefined) throw new Error("there is no Postgres to kill");
       await kill(pid, "SIGKILL");
     },
+    freeze: async () => signalServer(dataDir, "SIGSTOP"),
+    thaw: async () => signalServer(dataDir, "SIGCONT"),
     untilServing: async () => {
       await waitFor("Postgres to serve", () => sql`SELECT 1`.catch(() => undefined), { timeoutMs: 30_000 });
     },
     close: () => running.disposeAsync(),
   };
+}
+
+/** Backends lead groups of their own, so each of them is signalled; the postmaster first, which starts no more then. */
+async function signalServer(dataDir: string, signal: "SIGSTOP" | "SIGCONT"): Promise<void> {
+  const postmaster = await serverPid(dataDir);
+  if (postmaster === undefined) throw new Error("there is no Postgres to signal");
+  process.kill(postmaster, signal);
+  const { stdout } = Bun.spawnSync(["ps", "-A", "-o", "pid=,ppid="]);
+  for (const line of stdout.toString().trim().split("\n")) {
+    const [pid, parent] = line.trim().split(/\s+/).map(Number);
+    if (pid === undefined || parent !== postmaster) continue;
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      // A backend may end at any moment.
+      if (errorCode(error) !== "ESRCH") throw error;
+    }
+  }
 }

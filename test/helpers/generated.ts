@@ -15,7 +15,9 @@ const baseUrl = () => "http://localhost:8080";
 const DOCS = new URL("../../docs/", import.meta.url);
 
 /** A committed file that is made from code. */
-export function generatedFile(name: "configuration.md" | "openapi.json" | "schema.sql") {
+export function generatedFile(
+  name: "configuration.md" | "openapi.json" | "schema.sql" | "../deploy/grafana/dashboards/hop.json",
+) {
   return Bun.file(new URL(name, DOCS));
 }
 

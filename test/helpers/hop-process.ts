@@ -30,16 +30,19 @@ export interface HopProcess {
 
 export type HopEnvironment = Readonly<Record<string, string>>;
 
+/** What is run: hop, unless a test has a broken one. */
+const ENTRY = "src/main.ts";
+
 /** Starts `hop serve` on free ports and waits until it is ready. It is killed when the test process ends. */
-export async function startHop(env: HopEnvironment): Promise<HopProcess> {
+export async function startHop(env: HopEnvironment, entry = ENTRY): Promise<HopProcess> {
   const adminPort = await freePort();
-  const started = launch(["serve"], {
+  const defaults = {
     HOP_PORT: "0",
     HOP_ADMIN_PORT: String(adminPort),
     HOP_ADMIN_KEY: ADMIN_KEY,
     HOP_LOG_LEVEL: "warn",
-    ...env,
-  });
+  };
+  const started = launch(["serve"], { ...defaults, ...env }, entry);
   const url = await waitFor(
     "hop to be ready",
     () => {
@@ -76,9 +79,9 @@ export async function startHop(env: HopEnvironment): Promise<HopProcess> {
 export type WorkProcess = Pick<HopProcess, "adminUrl" | "pid" | "output" | "kill" | "metric">;
 
 /** Starts `hop work` and waits until it is ready. It is killed when the test process ends. */
-export async function startWork(env: HopEnvironment): Promise<WorkProcess> {
+export async function startWork(env: HopEnvironment, entry = ENTRY): Promise<WorkProcess> {
   const adminPort = env["HOP_WORK_ADMIN_PORT"] ?? String(await freePort());
-  const started = launch(["work"], { HOP_WORK_ADMIN_PORT: adminPort, HOP_LOG_LEVEL: "warn", ...env });
+  const started = launch(["work"], { HOP_WORK_ADMIN_PORT: adminPort, HOP_LOG_LEVEL: "warn", ...env }, entry);
   await waitFor(
     "hop work to be ready",
     () => {
@@ -116,9 +119,9 @@ export async function runHop(
   return { code: started.child.exitCode, output: started.output() };
 }
 
-function launch(args: readonly string[], env: HopEnvironment) {
+function launch(args: readonly string[], env: HopEnvironment, entry = ENTRY) {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("HOP_"));
-  const child = spawn(process.execPath, ["src/main.ts", ...args], {
+  const child = spawn(process.execPath, [entry, ...args], {
     cwd: ROOT,
     env: { ...Object.fromEntries(inherited), HOP_DATA_DIR: dataDirFor(env), ...env },
     stdio: ["ignore", "pipe", "pipe"],

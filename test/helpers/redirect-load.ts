@@ -9,6 +9,11 @@ export interface Tally {
   received: number;
 }
 
+interface Book extends Tally {
+  /** Requests whose answer never came: their clicks may be stored or not. */
+  unanswered: number;
+}
+
 export interface RedirectLoadOptions {
   readonly codes: readonly string[];
   readonly connections: number;
@@ -24,7 +29,7 @@ const RECONNECT_MS = 5;
 
 /** The books survive `stop` and the next `start`, so that they cover every life of the server. */
 export class RedirectLoad {
-  readonly tallies: ReadonlyMap<string, Tally>;
+  readonly tallies: ReadonlyMap<string, Book>;
   /** Answers by status. */
   readonly statuses = new Map<number, number>();
   /** Requests that were given up on, as opposed to those whose connection broke. */
@@ -41,7 +46,7 @@ export class RedirectLoad {
 
   constructor(options: RedirectLoadOptions) {
     this.#options = options;
-    this.tallies = new Map(options.codes.map((code) => [code, { sent: 0, received: 0 }]));
+    this.tallies = new Map(options.codes.map((code) => [code, { sent: 0, received: 0, unanswered: 0 }]));
   }
 
   get sent(): number {
@@ -84,6 +89,7 @@ export class RedirectLoad {
     tally.sent++;
     const answer = await connection.get(code);
     if (typeof answer === "string") {
+      tally.unanswered++;
       if (answer === "hung") this.hung++;
       else this.broken++;
       return;

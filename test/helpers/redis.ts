@@ -1,7 +1,7 @@
 // A real Redis, or Valkey, on a port and in a directory of its own, which tests may kill, freeze and bring back.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
@@ -14,6 +14,8 @@ export interface TestRedisOptions {
   readonly fsync?: "everysec" | "always";
   /** More of redis.conf, as arguments. */
   readonly arguments?: readonly string[];
+  /** A snapshot (RDB) to begin with. Redis reads it only if `fsync` is undefined. */
+  readonly snapshot?: string;
 }
 
 export class TestRedis {
@@ -35,6 +37,7 @@ export class TestRedis {
     const directory = await mkdtemp(join(tmpdir(), "hop-redis-"));
     const redis = new TestRedis(await freePort(), directory, options);
     try {
+      if (options.snapshot !== undefined) await copyFile(options.snapshot, join(directory, "dump.rdb"));
       await redis.start();
     } catch (error) {
       await redis.stop();

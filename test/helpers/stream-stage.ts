@@ -152,6 +152,8 @@ export class StreamStage {
           maxClicks,
           maxBytes: 1 << 22,
           maxDeliveries,
+          pauseMs: 1,
+          onConfirmed: () => undefined,
           random: Math.random,
           onStored: () => undefined,
           onBuried: ({ id }: QueueEntry, reason) => this.buried.push({ id, reason }),

@@ -13,6 +13,7 @@ let database: TestDatabase;
 let links: PostgresLinkStore;
 let listener: LinkListener;
 let heard: string[] = [];
+let versions: (number | undefined)[] = [];
 let listening: boolean[] = [];
 let gaps = 0;
 
@@ -20,12 +21,13 @@ beforeEach(async () => {
   database = await createTestDatabase();
   await migrate(database.sql);
   links = new PostgresLinkStore(database.sql);
-  [heard, listening, gaps] = [[], [], 0];
+  [heard, versions, listening, gaps] = [[], [], [], 0];
   listener = new LinkListener({
     database: { address: { url: database.url }, statementTimeoutMs: 5_000, applicationName: "test listener" },
-    onChange: (code, sentAtMs) => {
+    onChange: (code, sentAtMs, version) => {
       expect(Math.abs(Date.now() - sentAtMs)).toBeLessThan(60_000);
       heard.push(code);
+      versions.push(version);
     },
     onGap: () => void gaps++,
     onListening: (state) => listening.push(state),
@@ -64,6 +66,26 @@ describe("the listener", () => {
     await database.sql`UPDATE links SET code = 'renamed' WHERE code = 'old'`;
     await database.sql`DELETE FROM links WHERE code = 'renamed'`;
     expect(await heardUntilNow()).toEqual(["renamed", "old", "renamed"]);
+  });
+
+  test("is told versions that grow for a code, whatever happens to its links", async () => {
+    const routeVersion = async (code: string) => (await links.findRoutes([code]))[0]?.version;
+    await links.insert([newLink("a"), newLink("b")]);
+    const inserted = await routeVersion("a");
+    await links.update("a", { title: "new" });
+    const updated = await routeVersion("a");
+    await database.sql`DELETE FROM links WHERE code = 'a'`;
+    await database.sql`UPDATE links SET code = 'a' WHERE code = 'b'`;
+    const renamed = await routeVersion("a");
+    await database.sql`TRUNCATE links RESTART IDENTITY CASCADE`;
+    await links.insert([newLink("a")]);
+    const again = await routeVersion("a");
+    expect(await heardUntilNow()).toEqual(["a", "b", "a", "a", "a", "b", "a"]);
+    const ofA = versions.filter((_, index) => heard[index] === "a");
+    expect(ofA).toEqual([inserted, updated, expect.any(Number), renamed, again]);
+    expect(ofA).toEqual(ofA.toSorted((one, other) => (one ?? 0) - (other ?? 0)));
+    expect(new Set(ofA).size).toBe(5);
+    expect(versions.at(-1)).toBeUndefined();
   });
 
   test("hears nothing of a change that was rolled back", async () => {

@@ -34,7 +34,7 @@ test("ten processes that start at once migrate once", async () => {
   expect(runs.map((run) => run.code)).toEqual(runs.map(() => 0));
   expect(runs.map((run) => run.output).toSorted()).toEqual([
     ...Array.from({ length: 9 }, () => "nothing to do\n"),
-    "up 1 first-light\nup 2 click-pipeline\n",
+    "up 1 first-light\nup 2 click-pipeline\nup 3 link-versions\n",
   ]);
 });
 
@@ -43,7 +43,7 @@ test("up, down to nothing and up again gives the same schema, and an empty one i
   const before = await dumpSchema(database.sql);
   expect(await migrate("down", "--to", "0")).toEqual({
     code: 0,
-    output: "down 2 click-pipeline\ndown 1 first-light\n",
+    output: "down 3 link-versions\ndown 2 click-pipeline\ndown 1 first-light\n",
   });
   expect(await remains()).toEqual([]);
   expect((await migrate("up")).output).toContain("up 1 ");
@@ -109,13 +109,13 @@ test("clicks of the first version survive the way up, down and up again", async 
 test("status ends with 1 while a migration is missing and with 0 when none is", async () => {
   expect(await migrate("status")).toEqual({
     code: 1,
-    output: "001  missing  first-light\n002  missing  click-pipeline\n",
+    output: "001  missing  first-light\n002  missing  click-pipeline\n003  missing  link-versions\n",
   });
   expect(await remains()).toEqual([]);
   await migrate("up");
   expect(await migrate("status")).toEqual({
     code: 0,
-    output: "001  applied  first-light\n002  applied  click-pipeline\n",
+    output: "001  applied  first-light\n002  applied  click-pipeline\n003  applied  link-versions\n",
   });
   await migrate("down", "--to", "0");
   expect((await migrate("status")).code).toBe(1);
@@ -125,7 +125,7 @@ test("down never goes up", async () => {
   expect(await migrate("down", "--to", "1")).toEqual({ code: 0, output: "nothing to do\n" });
   expect(await remains()).toEqual([]);
   await migrate("up");
-  expect(await migrate("down", "--to", "2")).toEqual({ code: 0, output: "nothing to do\n" });
+  expect(await migrate("down", "--to", "3")).toEqual({ code: 0, output: "nothing to do\n" });
   expect(await migrate("down", "--to", "99")).toEqual({ code: 0, output: "nothing to do\n" });
   expect((await migrate("status")).code).toBe(0);
 });

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { AppError } from "../../src/lib/errors.ts";
 import { listDeadLetters, requeueDeadLetter } from "../../src/storage/redis/dead-letters.ts";
-import { deadKey, streamKey } from "../../src/storage/redis/stream-entries.ts";
+import { deadKey, GROUP, streamKey } from "../../src/storage/redis/stream-entries.ts";
 import { streamFacts, batchesInTransit } from "../../src/storage/redis/stream-facts.ts";
 import { runHop } from "../helpers/hop-process.ts";
 import { LedgerStore } from "../helpers/ledger-store.ts";
@@ -123,6 +123,18 @@ describe("the care of the stream", () => {
       [1, 2, 3, 4, 5, 6].map((seq) => [seq, 50, "waiting"]),
     );
     expect(await batchesInTransit(stage.client, 1, 5)).toMatchObject({ complete: false });
+  });
+
+  test("what a worker has read and not confirmed is told by its name", async () => {
+    await stage.append(maker.many(5));
+    expect((await batchesInTransit(stage.client, 1, 100)).readers).toEqual([]);
+    await redis.client.xgroup("CREATE", KEY, GROUP, "0");
+    await redis.client.xreadgroup("GROUP", GROUP, "slow", "COUNT", 2, "STREAMS", KEY, ">");
+    const { batches, readers } = await batchesInTransit(stage.client, 1, 100);
+    expect(batches).toHaveLength(5);
+    expect(readers).toEqual([
+      { partition: 0, name: "slow", batches: 2, idleMs: expect.any(Number) as number },
+    ]);
   });
 
   test("a user, a password and a database of the URL are used, and a wrong password is said at once", async () => {

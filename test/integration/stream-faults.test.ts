@@ -246,5 +246,8 @@ describe("a cluster of three masters and three replicas", () => {
     await waiting.end();
     await waitFor("the batches to be stored", () => waiting.lost(store).length === 0, { timeoutMs: 30_000 });
     expect(waiting.failures).toBeGreaterThan(0);
+    console.log(
+      `lost with WAIT and without re-send: ${waiting.lost(store).length} of ${waiting.confirmed.length} confirmed batches; ${waiting.failures} were not confirmed`,
+    );
   });
 });

@@ -1,7 +1,7 @@
 // The benchmark's arithmetic: what it says of a run must follow from the run.
 import { describe, expect, test } from "bun:test";
 import { chartOf } from "../../bench/chart.ts";
-import { figure, judgeGoals, median, ratio } from "../../bench/figures.ts";
+import { figure, judgeGoals, median, ratio, type Results } from "../../bench/figures.ts";
 import type { Ledger } from "../../bench/hop.ts";
 import { countsAgree, ledgerBalances, littlesLaw, noErrors, quiet } from "../../bench/laws.ts";
 import type { Sample } from "../../bench/measure.ts";
@@ -27,12 +27,18 @@ function report(changes: Partial<WrkReport> = {}): WrkReport {
 
 function sample(subject: SubjectName, round: number, perSecond: number): Sample {
   const laws = [noErrors(report())];
-  const cpu = { serverCpuUs: 10, databaseCpuUs: undefined, othersShare: 0.01 };
+  const cpu = { cpuUs: { server: 10 }, othersShare: 0.01 };
   return { subject, round, perSecond, report: report(), ...cpu, hop: undefined, laws };
 }
 
 function ledger(storedClicks: number, dropped = {}, verdict: Ledger["verdict"] = "balanced"): Ledger {
   return { verdict, storedClicks, dropped, reasons: [] };
+}
+
+/** Of the goals of storing and of statistics, which are the last. */
+function verdicts(results: Partial<Results>): (boolean | undefined)[] {
+  const goals = judgeGoals({ samples: [], firstStartsMs: [], ...results });
+  return goals.slice(-5).map(({ met }) => met);
 }
 
 describe("figures", () => {
@@ -63,6 +69,22 @@ describe("figures", () => {
     const [batch, async] = judgeGoals({ samples, firstStartsMs: [] });
     expect(batch?.met).toBe(false);
     expect(async?.met).toBeUndefined();
+  });
+
+  test("storing and statistics have goals, and are not judged when they were not measured", () => {
+    const storing = {
+      clicks: 1_000,
+      bytesPerClick: 121,
+      storedPerSecond: 90_000,
+      rowsPerSecond: 59_000,
+      copiedPerSecond: 900_000,
+      peakBytes: 150e6,
+      laws: [],
+    };
+    const size = { clicks: 100, linkClicks: 10, p50Ms: 2, p99Ms: 9, fillSeconds: 1 };
+    const statistics = { few: size, many: { ...size, p50Ms: 2.9, p99Ms: 51 }, laws: [] };
+    expect(verdicts({ storing, statistics })).toEqual([false, true, false, false, true]);
+    expect(verdicts({})).toEqual(Array.from({ length: 5 }, () => undefined));
   });
 });
 

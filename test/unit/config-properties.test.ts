@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { ConfigError } from "../../src/config.ts";
 import { editDistance } from "../../src/config/nearest.ts";
-import { KEY, load, loadLater, problemsOf, REDIS, ROWS } from "../helpers/config.ts";
+import { KEY, load, problemsOf, REDIS, ROWS } from "../helpers/config.ts";
 
 describe("whatever the environment holds", () => {
   const SECRET = "s3cret-S3CRET";
@@ -29,12 +29,12 @@ describe("whatever the environment holds", () => {
 
   test("the outcome is a frozen Config or a ConfigError, and no secret is shown", () => {
     fc.assert(
-      fc.property(anyInput, fc.boolean(), ({ env, secretEnv, content, flags }, later) => {
+      fc.property(anyInput, ({ env, secretEnv, content, flags }) => {
         const readFile = () => {
           if (content === null) throw new Error(`can't read ${SECRET}`);
           return content;
         };
-        const input = { flags, readFile, ...(later ? { notYet: {} } : {}) };
+        const input = { flags, readFile };
         try {
           expect(Object.isFrozen(load({ ...env, ...secretEnv }, input))).toBe(true);
         } catch (error) {
@@ -51,7 +51,7 @@ describe("whatever the environment holds", () => {
   test("a secret put where its path belongs is not shown", () => {
     for (const value of [KEY, "postgres://u:s3cret@db/hop", "rediss://:s3cret@cache"]) {
       for (const name of secrets) {
-        const problems = problemsOf(() => loadLater({ [`${name}_FILE`]: value }));
+        const problems = problemsOf(() => load({ [`${name}_FILE`]: value }));
         expect(problems).toHaveLength(1);
         expect(problems[0]).not.toContain(value);
       }

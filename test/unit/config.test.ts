@@ -3,8 +3,8 @@
 import { describe, expect, test } from "bun:test";
 import { PRESETS, type ConfigInput } from "../../src/config.ts";
 import { configurationPage } from "../../src/config/docs.ts";
-import { FIELDS, NOT_YET, VARIABLES } from "../../src/config/variables.ts";
-import { KEY, load, loadLater, problemsOf, REDIS, ROWS } from "../helpers/config.ts";
+import { FIELDS, VARIABLES } from "../../src/config/variables.ts";
+import { KEY, load, problemsOf, REDIS, ROWS } from "../helpers/config.ts";
 
 function from(content: string): Partial<ConfigInput> {
   return { readFile: () => content };
@@ -48,8 +48,8 @@ describe("defaults", () => {
     expect(codeAlphabet).not.toMatch(/[0Oo1lIi]/);
   });
 
-  test("with Redis clicks are streamed, and links are still cached in the process", () => {
-    expect(load({ HOP_REDIS_URL: REDIS })).toMatchObject({ clicks: "stream", cache: "memory" });
+  test("with Redis clicks are streamed, and links are cached in the process and in Redis", () => {
+    expect(load({ HOP_REDIS_URL: REDIS })).toMatchObject({ clicks: "stream", cache: "tiered" });
   });
 
   test("an empty variable is an unset one", () => {
@@ -131,10 +131,10 @@ describe("problems", () => {
 
   test("what needs Redis is refused without it", () => {
     for (const env of [{ HOP_CLICKS: "stream" }, { HOP_CACHE: "redis" }, { HOP_CACHE: "tiered" }]) {
-      const problems = problemsOf(() => loadLater(env));
+      const problems = problemsOf(() => load(env));
       expect(problems).toHaveLength(1);
       expect(problems[0]).toContain("needs Redis; set HOP_REDIS_URL");
-      expect(problemsOf(() => loadLater({ ...env, HOP_REDIS_URL: REDIS }))).toEqual([]);
+      expect(problemsOf(() => load({ ...env, HOP_REDIS_URL: REDIS }))).toEqual([]);
     }
   });
 
@@ -146,16 +146,13 @@ describe("problems", () => {
     expect(problemsOf(() => load({ HOP_CLICKS_WAIT_MS: "80", HOP_CLICKS_TIMEOUT_MS: "80" }))).toEqual([]);
   });
 
-  test("what this version can't do yet is refused, and nothing else is", () => {
-    const env = {
-      HOP_CACHE: "tiered",
-    };
-    const problems = problemsOf(() => load(env));
-    expect(problems).toHaveLength(Object.keys(NOT_YET).length);
-    expect(problems).toContain(
-      "HOP_CACHE: redis and tiered aren't in this version of hop yet; write off or memory",
-    );
-    expect(problemsOf(() => load({ HOP_CLICKS: "inline", HOP_CACHE: "off", HOP_WORKERS: "8" }))).toEqual([]);
+  test("replicas have less time than the command that waits for them", () => {
+    const waits = { HOP_STREAM_WAIT_REPLICAS: "1", HOP_STREAM_WAIT_MS: "300" };
+    expect(problemsOf(() => load({ ...waits, HOP_REDIS_TIMEOUT_MS: "300" }))).toEqual([
+      "HOP_STREAM_WAIT_MS: 300 is not less than HOP_REDIS_TIMEOUT_MS (300); write less, or no batch is ever confirmed while a replica is away",
+    ]);
+    expect(problemsOf(() => load({ ...waits, HOP_REDIS_TIMEOUT_MS: "301" }))).toEqual([]);
+    expect(problemsOf(() => load({ HOP_STREAM_WAIT_MS: "300", HOP_REDIS_TIMEOUT_MS: "1" }))).toEqual([]);
   });
 });
 
@@ -195,11 +192,11 @@ describe("files", () => {
 describe("flags and presets", () => {
   test("a flag wins over the environment, even over a bad value there", () => {
     const flags = { port: "81", workers: "2" };
-    expect(loadLater({ HOP_PORT: "x", HOP_WORKERS: "4" }, { flags })).toMatchObject({ port: 81, workers: 2 });
+    expect(load({ HOP_PORT: "x", HOP_WORKERS: "4" }, { flags })).toMatchObject({ port: 81, workers: 2 });
   });
 
   test("a bad flag is named as the flag", () => {
-    const problems = problemsOf(() => loadLater({}, { flags: { port: "", workers: "many" } }));
+    const problems = problemsOf(() => load({}, { flags: { port: "", workers: "many" } }));
     expect(problems.map((problem) => problem.split(" ")[0])).toEqual(["--port:", "--workers:"]);
   });
 
@@ -216,15 +213,23 @@ describe("flags and presets", () => {
     expect(load({ HOP_WORKERS: "2" }, { flags })).toMatchObject({ workers: 2, clicks: "inline" });
   });
 
+  test("each step of the ladder adds to the one before", () => {
+    const steps = (["v0.3", "v0.4"] as const).map((preset) =>
+      load({ HOP_REDIS_URL: REDIS }, { flags: { preset } }),
+    );
+    expect(steps[0]).toMatchObject({ clicks: "stream", cache: "off" });
+    expect(steps[1]).toEqual({ ...load({ HOP_REDIS_URL: REDIS }), workers: 1, cache: "tiered" });
+  });
+
   test("what is set explicitly wins over the preset", () => {
     const env = { HOP_CACHE: "memory", HOP_REDIS_URL: REDIS };
-    const config = loadLater(env, { flags: { preset: "v0.1", workers: "2" } });
+    const config = load(env, { flags: { preset: "v0.1", workers: "2" } });
     expect(config).toMatchObject({ cache: "memory", workers: 2, clicks: "inline" });
   });
 
   test.each(["v9", "", "__proto__", "constructor"])("an unknown preset %j is refused", (preset) => {
     expect(problemsOf(() => load({}, { flags: { preset } }))).toEqual([
-      `--preset: ${JSON.stringify(preset)} is not a preset; write one of v0.1, v0.2`,
+      `--preset: ${JSON.stringify(preset)} is not a preset; write one of ${Object.keys(PRESETS).join(", ")}`,
     ]);
   });
 });

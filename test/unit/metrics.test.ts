@@ -14,15 +14,14 @@ function openCounter(registry: Registry) {
   return new FastCounter({
     name: "things_total",
     help: "Things",
-    label: "kind",
+    label: (kind) => ({ kind, tier: "memory" }),
     values: ["good", "bad"],
-    constant: { tier: "memory" },
     registry,
   });
 }
 
 describe("a fast counter", () => {
-  test("shows every value of its label from the start, with the constant labels", async () => {
+  test("shows every value from the start, with all its labels", async () => {
     const registry = new Registry();
     openCounter(registry);
     expect(await lines(registry)).toEqual([

@@ -1,6 +1,7 @@
 // The process cache of routes: how old an answer may be, how many are kept, and who asks the store.
 import { beforeEach, describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
+import { fresh } from "../../src/links/resolve.ts";
 import { aRoute, CacheStage, TTL_MS, UNKNOWN_TTL_MS } from "../helpers/cache-stage.ts";
 import { errorOf } from "../helpers/error-of.ts";
 
@@ -45,6 +46,28 @@ describe("how long an answer lives", () => {
         expect(cache.peek("a")).toBeUndefined();
       }),
     );
+  });
+
+  test("what a shared copy has used of its life is gone, for routes and for unknown codes", async () => {
+    const ages: Record<string, number> = { a: TTL_MS - 1_000, none: UNKNOWN_TTL_MS - 500, spent: TTL_MS };
+    const asked: string[] = [];
+    const cache = stage.open({
+      source: {
+        find: async (code) => {
+          asked.push(code);
+          return { route: code === "none" ? undefined : aRoute("one"), ageMs: ages[code] ?? 0 };
+        },
+      },
+    });
+    for (const code of Object.keys(ages)) await cache.find(code);
+    expect([cache.peek("a")?.target, cache.peek("spent")]).toEqual(["one", undefined]);
+    stage.clock.advance(499);
+    await cache.find("none");
+    expect(asked).toHaveLength(3);
+    stage.clock.advance(501);
+    expect(cache.peek("a")).toBeUndefined();
+    await cache.find("none");
+    expect(asked).toEqual(["a", "none", "spent", "none"]);
   });
 
   test("an unknown code is looked up again after two seconds", async () => {
@@ -142,6 +165,31 @@ describe("invalidation", () => {
     expect([cache.peek("a")?.target, cache.peek("none")?.target]).toEqual(["new", "made"]);
   });
 
+  test("a message about a version that is here already takes nothing away", async () => {
+    const cache = stage.open();
+    await stage.fill(cache, "a", aRoute("two", 1, 2));
+    for (const version of [1, 2]) cache.invalidate("a", version);
+    expect(cache.peek("a")?.target).toBe("two");
+    cache.invalidate("a", 3);
+    expect(cache.peek("a")).toBeUndefined();
+  });
+
+  test("a lookup says which version was seen, also when that has expired", async () => {
+    const asked: number[] = [];
+    const cache = stage.open({
+      source: {
+        find: async (_code, atLeastVersion) => {
+          asked.push(atLeastVersion);
+          return { route: aRoute("seven", 1, 7), ageMs: 0 };
+        },
+      },
+    });
+    await cache.find("a");
+    stage.clock.advance(TTL_MS);
+    await cache.find("a");
+    expect(asked).toEqual([0, 7]);
+  });
+
   test.each([[aRoute("old")], [undefined]])(
     "an answer that was under way during an invalidation is not kept: %j",
     async (old) => {
@@ -204,12 +252,12 @@ describe("invalidation", () => {
         const waiting: (() => void)[] = [];
         const cache = stage.open({
           // Reads the store the moment it is asked and answers late: the worst that a database can do.
-          source: {
+          source: fresh({
             find: () => {
               const read = aRoute(String(version), version);
               return new Promise((resolve) => waiting.push(() => resolve(read)));
             },
-          },
+          }),
         });
         const finds: Promise<{ atLeast: number; got: number | undefined }>[] = [];
         for (const { kind, value } of steps) {

@@ -2,7 +2,8 @@
 import { type LedgerFacts, MISSING_SHOWN, type ProducerFacts } from "../../clicks/ledger.ts";
 import type { ClickReader } from "../../clicks/ports.ts";
 import type { BotFilter, StatsFacts, StatsQuery } from "../../clicks/stats.ts";
-import { asking, translating, type Database, type Queryable } from "./database.ts";
+import type { BatchName } from "../../clicks/transit.ts";
+import { asking, type Database, type Queryable, textArray, translating } from "./database.ts";
 
 export class PostgresClickReader implements ClickReader {
   readonly #sql: Database;
@@ -29,11 +30,13 @@ export class PostgresClickReader implements ClickReader {
     );
   }
 
-  async ledgerFacts(): Promise<LedgerFacts> {
+  async ledgerFacts(moving: readonly BatchName[] = []): Promise<LedgerFacts> {
     return translating(() =>
       this.#sql.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY", async (sql) => {
         await sql`SET LOCAL statement_timeout = 0`;
-        const [counts] = await sql<({ rows: number } & Omit<LedgerFacts, "producers" | "storedClicks">)[]>`
+        const [counts] = await sql<
+          ({ rows: number } & Omit<LedgerFacts, "producers" | "storedClicks" | "landed">)[]
+        >`
           SELECT (SELECT coalesce(sum(clicks), 0)::bigint FROM click_batches) AS "batchClicks",
             (SELECT coalesce(sum(clicks), 0)::bigint FROM click_queue) AS "queuedClicks",
             (SELECT count(*) FROM clicks) AS rows,
@@ -43,7 +46,12 @@ export class PostgresClickReader implements ClickReader {
             (SELECT coalesce(sum(clicks), 0)::bigint FROM rollup_rounds) AS "unsortedClicks"`;
         if (counts === undefined) throw new Error("the ledger answered nothing");
         const { rows, ...facts } = counts;
-        return { producers: await readProducers(sql), storedClicks: rows + facts.queuedClicks, ...facts };
+        return {
+          producers: await readProducers(sql),
+          storedClicks: rows + facts.queuedClicks,
+          ...facts,
+          landed: await readLanded(sql, moving),
+        };
       }),
     );
   }
@@ -100,4 +108,18 @@ async function readProducers(sql: Queryable): Promise<ProducerFacts[]> {
       )) END AS missing
     FROM producers p LEFT JOIN stored s ON s.producer = p.id
     ORDER BY p.started_at, p.id`;
+}
+
+/** A batch that hop did not write may have a name that none of ours has. */
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+async function readLanded(sql: Queryable, moving: readonly BatchName[]): Promise<BatchName[]> {
+  const named = moving.filter(({ producer, seq }) => UUID.test(producer) && Number.isSafeInteger(seq));
+  if (named.length === 0) return [];
+  return sql<BatchName[]>`
+    SELECT b.producer, b.seq
+    FROM unnest(
+      ${textArray(named.map(({ producer }) => producer))}::uuid[],
+      ${textArray(named.map(({ seq }) => String(seq)))}::bigint[]) AS m(producer, seq)
+    JOIN click_batches b USING (producer, seq)`;
 }

@@ -1,5 +1,5 @@
 // Click batches in Postgres: one statement, one transaction, one round trip, however many batches.
-import type { Agent, Click, ClickBatch, Producer, Profile } from "../../clicks/click.ts";
+import type { Agent, ClickBatch, Producer, Profile } from "../../clicks/click.ts";
 import type { ClickStore } from "../../clicks/ports.ts";
 import { Memo } from "../../lib/memo.ts";
 import { asking, type Database, type Queryable, textArray } from "./database.ts";
@@ -26,9 +26,7 @@ export class PostgresClickStore implements ClickStore {
     const producers = distinct(given.map((batch) => batch.producer)).filter(
       ({ id }) => !this.#producers.has(id),
     );
-    const profiles = distinct(
-      new Set(given.flatMap((batch) => batch.clicks.map((click) => click.profile))),
-    ).filter(({ id }) => this.#profiles.get(id) === undefined);
+    const profiles = distinct(profilesOf(given)).filter(({ id }) => this.#profiles.get(id) === undefined);
     const clicks = await asking(this.#sql, async () => {
       if (producers.length === 0 && profiles.length === 0) return queue(this.#sql, given);
       return this.#sql.begin(async (sql) => {
@@ -100,26 +98,20 @@ async function keepProfiles(sql: Queryable, profiles: readonly Profile[]): Promi
     ORDER BY p.id ON CONFLICT (id) DO NOTHING`;
 }
 
-/** Arrays of a batch travel as the text of an array literal, because an array of arrays must be rectangular. */
 async function queue(sql: Queryable, batches: readonly ClickBatch[]): Promise<number> {
-  const firsts = batches.map(({ clicks }) => Math.min(...clicks.map((click) => click.atMs)));
-  const lasts = batches.map(({ clicks }) => Math.max(...clicks.map((click) => click.atMs)));
-  const literals = (read: (click: Click, firstMs: number) => string | number | bigint) =>
-    literalArray(
-      batches.map(({ clicks }, index) => array(clicks.map((click) => read(click, firsts[index] ?? 0)))),
-    );
+  const columns = batches.map(columnsOf);
   const [queued] = await sql<{ clicks: number }[]>`
     WITH given AS (
       SELECT * FROM unnest(
         ${array(batches.map((batch) => batch.producer.id))}::uuid[],
         ${array(batches.map((batch) => batch.seq))}::bigint[],
         ${array(batches.map((batch) => batch.clicks.length))}::integer[],
-        ${array(firsts)}::bigint[],
-        ${array(lasts)}::bigint[],
-        ${literals((click) => click.linkId)}::text[],
-        ${literals((click, firstMs) => click.atMs - firstMs)}::text[],
-        ${literals((click) => click.visitor)}::text[],
-        ${literals((click) => click.profile.id)}::text[]
+        ${array(columns.map(({ firstMs }) => firstMs))}::bigint[],
+        ${array(columns.map(({ lastMs }) => lastMs))}::bigint[],
+        ${literalArray(columns.map(({ linkIds }) => linkIds))}::text[],
+        ${literalArray(columns.map(({ afterMs }) => afterMs))}::text[],
+        ${literalArray(columns.map(({ visitors }) => visitors))}::text[],
+        ${literalArray(columns.map(({ profiles }) => profiles))}::text[]
       ) AS g(producer, seq, clicks, first_ms, last_ms, link_ids, after_ms, visitors, profiles)
     ), fresh AS (
       INSERT INTO click_batches (producer, seq, clicks) SELECT producer, seq, clicks FROM given
@@ -132,6 +124,50 @@ async function queue(sql: Queryable, batches: readonly ClickBatch[]): Promise<nu
     )
     SELECT coalesce(sum(clicks), 0)::bigint AS clicks FROM queued`;
   return queued?.clicks ?? 0;
+}
+
+/** The clicks of a batch as the text of array literals, because an array of arrays must be rectangular. */
+interface Columns {
+  readonly firstMs: number;
+  readonly lastMs: number;
+  readonly linkIds: string;
+  /** Since `firstMs`. */
+  readonly afterMs: string;
+  readonly visitors: string;
+  readonly profiles: string;
+}
+
+function columnsOf({ clicks }: ClickBatch): Columns {
+  let [firstMs, lastMs] = [Infinity, -Infinity];
+  for (const { atMs } of clicks) {
+    if (atMs < firstMs) firstMs = atMs;
+    if (atMs > lastMs) lastMs = atMs;
+  }
+  const linkIds: number[] = [];
+  const afterMs: number[] = [];
+  const visitors: bigint[] = [];
+  const profiles: string[] = [];
+  for (const click of clicks) {
+    linkIds.push(click.linkId);
+    afterMs.push(click.atMs - firstMs);
+    visitors.push(click.visitor);
+    profiles.push(click.profile.id);
+  }
+  return {
+    firstMs,
+    lastMs,
+    linkIds: array(linkIds),
+    afterMs: array(afterMs),
+    visitors: array(visitors),
+    profiles: array(profiles),
+  };
+}
+
+/** Each once; clicks of one kind share one object. */
+function profilesOf(batches: readonly ClickBatch[]): Set<Profile> {
+  const profiles = new Set<Profile>();
+  for (const { clicks } of batches) for (const { profile } of clicks) profiles.add(profile);
+  return profiles;
 }
 
 function column<T>(rows: readonly T[], read: (row: T) => string): string {

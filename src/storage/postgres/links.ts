@@ -20,6 +20,7 @@ interface LinkRow {
 interface RouteRow {
   readonly code: string;
   readonly linkId: number;
+  readonly version: number;
   readonly target: string;
   readonly status: LinkStatus;
   readonly expiresAtMs: number | null;
@@ -72,14 +73,15 @@ export class PostgresLinkStore implements LinkStore {
     const rows = await asking(
       this.#sql,
       () => sql<RouteRow[]>`
-        SELECT code, id AS "linkId", target, status, (extract(epoch FROM expires_at) * 1000)::float8 AS "expiresAtMs",
+        SELECT code, id AS "linkId", version, target, status, (extract(epoch FROM expires_at) * 1000)::float8 AS "expiresAtMs",
           deleted_at IS NOT NULL AS deleted
         FROM links WHERE domain_id = ${DEFAULT_DOMAIN_ID} AND code = ANY (${textArray(codes)}::text[])`,
     );
     const byCode = new Map<string, Route>();
-    for (const { code, linkId, target, status, expiresAtMs, deleted } of rows) {
+    for (const { code, linkId, version, target, status, expiresAtMs, deleted } of rows) {
       byCode.set(code, {
         linkId,
+        version,
         target,
         status,
         expiresAtMs: expiresAtMs ?? Number.POSITIVE_INFINITY,

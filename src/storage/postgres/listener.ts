@@ -5,8 +5,8 @@ import { type Database, type DatabaseOptions, openDatabase } from "./database.ts
 
 export interface LinkListenerOptions {
   readonly database: Omit<DatabaseOptions, "connections" | "onClose" | "onNotify">;
-  /** `sentAtMs` is the database's clock at the change. */
-  readonly onChange: (code: string, sentAtMs: number) => void;
+  /** `sentAtMs` is the database's clock at the change; `version` is undefined in a message that was sent by hand. */
+  readonly onChange: (code: string, sentAtMs: number, version: number | undefined) => void;
   /** Changes may have been missed: when the connection was lost, when it is back, and on TRUNCATE. */
   readonly onGap: () => void;
   readonly onListening: (listening: boolean) => void;
@@ -76,8 +76,11 @@ export class LinkListener {
       this.#options.onGap();
       return;
     }
-    const [, sentAtMs, code] = payload.split(" ");
-    if (code !== undefined) this.#options.onChange(code, Number(sentAtMs));
+    // A code that was written by hand may have spaces; no redirect asks for it, and its words are no version.
+    const [, sentAtMs, code, text = ""] = payload.split(" ");
+    if (code === undefined) return;
+    const version = /^\d+$/.test(text) ? Number(text) : undefined;
+    this.#options.onChange(code, Number(sentAtMs), version);
   }
 }
 

@@ -1,5 +1,6 @@
 // Connections to Redis or Valkey, one server or a cluster, that fail soon instead of queueing what they cannot send.
 import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { withDeadline } from "../../lib/deadline.ts";
 import { AppError } from "../../lib/errors.ts";
 
 export type RedisClient = Redis | Cluster;
@@ -109,6 +110,20 @@ function openCluster(url: string, shared: SharedOptions): Cluster {
 }
 
 const DEFAULT_PORT = 6_379;
+
+/** Calls back whenever a server was lost, whose place an older state of it may take. */
+export function onServerLost(client: RedisClient, lost: () => void): void {
+  client.on("close", lost);
+  // In a cluster one of many.
+  client.on("-node", lost);
+}
+
+/** Resolves when commands can be sent for the first time. @throws DeadlineError when that takes too long */
+export async function connected(client: RedisClient, timeoutMs: number): Promise<void> {
+  if (client.status === "ready") return;
+  const ready = new Promise<void>((resolve) => client.once("ready", () => resolve()));
+  await withDeadline(ready, timeoutMs, "connecting to Redis");
+}
 
 /** For a command that was not confirmed, whatever the reason. */
 export function redisUnavailable(cause: unknown): AppError {

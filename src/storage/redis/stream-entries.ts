@@ -21,16 +21,18 @@ export function partitionOf(seq: number, partitions: number): number {
 }
 
 /**
- * `p` producer, `s` number, `c` clicks, so that the ledger can account for an entry without decoding it; `b` the batch.
+ * `p` producer, `s` number, `c` clicks, so that the ledger can account for an entry without decoding it; `b` the batch;
+ * `t`, where clicks of it are traced, their traceparents with spaces between them.
  * Redis keeps the names of the fields once for many entries.
  */
 export type EntryFields = readonly (string | Buffer)[];
 
 export function batchFields(batch: ClickBatch): EntryFields {
-  const { producer, seq, clicks } = batch;
+  const { producer, seq, clicks, traces } = batch;
   const bytes = encodeBatch(batch);
   const payload = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return ["p", producer.id, "s", String(seq), "c", String(clicks.length), "b", payload];
+  const fields = ["p", producer.id, "s", String(seq), "c", String(clicks.length), "b", payload];
+  return traces === undefined ? fields : [...fields, "t", traces.join(" ")];
 }
 
 /** `g` in the place of `b`: what a producer says when it ends. */
@@ -61,13 +63,18 @@ export function contentOf(fields: readonly Buffer[]): QueueContent {
   const payload = fieldOf(fields, "b");
   const goodbye = fieldOf(fields, "g");
   try {
-    if (payload !== undefined) return { kind: "batch", batch: decodeBatch(payload) };
+    if (payload !== undefined) return { kind: "batch", batch: withTraces(decodeBatch(payload), fields) };
     if (goodbye !== undefined) return { kind: "goodbye", goodbye: parseGoodbye(goodbye.toString("utf8")) };
     return { kind: "unreadable", reason: "the entry has neither a batch nor a goodbye" };
   } catch (error) {
     // Whatever a decoder throws at bytes that hop did not write, or a later version did.
     return { kind: "unreadable", reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function withTraces(batch: ClickBatch, fields: readonly Buffer[]): ClickBatch {
+  const traces = fieldOf(fields, "t");
+  return traces === undefined ? batch : { ...batch, traces: traces.toString("latin1").split(" ") };
 }
 
 export function fieldOf(fields: readonly Buffer[], name: string): Buffer | undefined {

@@ -1,5 +1,5 @@
 // How full the stream is: its length, size and age, who has what, and which batches are in it.
-import type { Transit, TransitBatch } from "../../clicks/ledger.ts";
+import type { Transit, TransitBatch } from "../../clicks/transit.ts";
 import { type RedisClient, repliesOf } from "./client.ts";
 import { deadKey, GROUP, labelOf, streamKey } from "./stream-entries.ts";
 
@@ -80,6 +80,10 @@ export async function batchesInTransit(
   limit: number,
 ): Promise<Transit> {
   const batches: TransitBatch[] = [];
+  const facts = await streamFacts(client, partitions);
+  const readers = facts.flatMap(({ partition, consumers }) =>
+    consumers.map(({ name, pending, idleMs }) => ({ partition, name, batches: pending, idleMs })),
+  );
   let complete = true;
   for (let partition = 0; partition < partitions; partition++) {
     for (const [key, state] of [
@@ -97,7 +101,7 @@ export async function batchesInTransit(
       }
     }
   }
-  return { batches, complete };
+  return { batches, complete, readers };
 }
 
 export type RawEntry = readonly [id: string, fields: readonly Buffer[]];
