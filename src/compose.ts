@@ -9,6 +9,7 @@ import { Departure, type Manner, sayGoodbye, stopListening } from "./fleet/drain
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
 import { apiEndpoints } from "./http/endpoints.ts";
+import type { Health } from "./http/health.ts";
 import { openApiDocument } from "./http/openapi.ts";
 import { createPreview } from "./http/preview.ts";
 import { createRedirect } from "./http/redirect.ts";
@@ -22,7 +23,6 @@ import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { CodeGenerator } from "./links/code.ts";
 import { LinkManager } from "./links/manage.ts";
-import type { Health } from "./http/health.ts";
 import { serverHealth } from "./open-health.ts";
 import { openLimits } from "./open-limits.ts";
 import { openRecorder } from "./open-recorder.ts";

@@ -16,6 +16,7 @@ export function createInstruments(version: string) {
     help: "1, with the version of hop",
     labelNames: ["version"],
     registers: [registry],
+    aggregator: "first",
   }).set({ version }, 1);
   const histogram = (name: string, help: string, buckets: readonly number[]) =>
     new FastHistogram({ name, help, buckets, registry });
@@ -47,6 +48,7 @@ export function createInstruments(version: string) {
       name: "hop_cache_breaker_open",
       help: "1 while this process passes the cache in Redis by, because it did not answer in time",
       registers: [registry],
+      aggregator: "max",
     }),
     invalidationSeconds: histogram(
       "hop_invalidation_seconds",

@@ -138,11 +138,13 @@ function logChanges(log: Log): (problem: string | undefined) => void {
   };
 }
 
-function createReplicaInstruments(registry: Registry) {
+/** The metrics of a read replica, for processes that have one. */
+export function createReplicaInstruments(registry: Registry) {
   const lag = new Gauge({
     name: "hop_replica_lag_seconds",
     help: "How far the read replica is behind at most; +Inf when it cannot be told",
     registers: [registry],
+    aggregator: "max",
   });
   lag.set(Number.POSITIVE_INFINITY);
   const lookups = new Counter({

@@ -1,5 +1,6 @@
 // deploy/grafana/dashboards/hop.json, made from panels.ts by `npm run regenerate`.
-import { type Panel, ROWS, type Row } from "./panels.ts";
+import type { Panel, Row } from "./panel.ts";
+import { ROWS } from "./panels.ts";
 
 /** As provisioning/datasources/prometheus.yml names it. */
 const SOURCE = { type: "prometheus", uid: "prometheus" };

@@ -35,7 +35,13 @@ async function serveProcess({ slot, claims, joins: _joins, ...flags }: Flags): P
   // Nothing has been served yet, so nothing has to be finished.
   void order.then(() => (serving ? undefined : process.exit(1)));
   const sharing = claims ? "claims" : "joins";
-  const hop = await startServer({ ...config, adminPort: 0 }, log, packageJson.version, sharing);
+  const hop = await startServer({ ...config, adminPort: 0 }, log, packageJson.version, sharing).catch(
+    (error) => {
+      // An open channel would keep a process that has failed alive.
+      closeChannel();
+      throw error;
+    },
+  );
   serving = true;
   const facts = factsOf(hop);
   const { port, baseUrl, newAdminKey } = hop;
@@ -83,4 +89,9 @@ function openChannel(): Channel {
     onMessage: (listener) => process.on("message", listener),
     onClosed: (listener) => process.on("disconnect", listener),
   };
+}
+
+function closeChannel(): void {
+  for (const event of ["message", "disconnect"]) process.removeAllListeners(event);
+  process.disconnect?.();
 }

@@ -41,8 +41,9 @@ const READING_TURNS = 3;
 
 /**
  * Finishes what is being answered, within the deadline, then closes what is left. After a pause of a busy machine timers come
- * before sockets, and connections whose requests nobody has read yet look idle: without the turns, 9 of 40 replacements under
- * load broke a request.
+ * before sockets, and connections whose requests nobody has read yet look idle. 40 replacements under load, one run each: 9
+ * requests broken without the turns and 4 with them while the machine was overloaded (load 25 on 2 cores), none of 83,000
+ * with them while it was not.
  */
 export async function stopListening(server: Stoppable, timeoutMs: number): Promise<void> {
   for (let turn = 0; turn < READING_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));

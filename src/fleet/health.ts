@@ -38,10 +38,10 @@ export class FleetHealth {
     const processes = await Promise.all([...this.#processes].map((process) => examine(process)));
     const serving = processes.filter(({ status }) => status === 200);
     const ready = serving.length > 0 && !this.#draining;
-    const { dependencies = {}, status } = (serving[0] ?? processes[0])?.said ?? {};
+    const degraded = serving.some(({ said }) => said["status"] === "degraded");
+    const { dependencies = {} } = (serving[0] ?? processes[0])?.said ?? {};
     return answer(ready ? 200 : 503, {
-      // "ready" or "degraded": what they depend on is the same for all.
-      status: ready ? status : "not ready",
+      status: ready ? (degraded ? "degraded" : "ready") : "not ready",
       draining: this.#draining,
       dependencies,
       ready: serving.length,

@@ -43,6 +43,8 @@ test("every panel of the dashboard has an answer from a fleet that is followed, 
   for (const { title, queries } of ROWS.flatMap(({ panels }) => panels)) {
     for (const { expr } of queries) {
       const query = withoutVariables(expr);
+      // This fleet has no replica.
+      if (query.includes("hop_replica_")) continue;
       // A rate needs two scrapes, and a series that begins with its first event one more.
       await waitFor(
         `${title}: ${query}`,

@@ -24,7 +24,6 @@ const containerSchema = z.object({
   startupProbe: probeSchema.optional(),
   readinessProbe: probeSchema.optional(),
   livenessProbe: probeSchema.optional(),
-  lifecycle: z.object({ preStop: z.object({ exec: z.object({ command: z.array(z.string()) }) }) }).optional(),
   resources: z.object({ requests: labels, limits: z.strictObject({ memory: z.string() }) }),
   securityContext: z.unknown(),
   volumeMounts: z.array(z.object({ name: z.string(), mountPath: z.string() })),
@@ -87,7 +86,8 @@ describe.each([
     const own = Object.fromEntries(container.env.map(({ name, value }) => [name, value]));
     const env = { ...(container.envFrom.length > 0 && config), ...own };
     expect(problemsOf(() => load(env, { readFile }))).toEqual([]);
-    for (const value of Object.values(own)) expect(secret).toHaveProperty([value.replace(MOUNT, "")]);
+    const paths = Object.entries(own).filter(([name]) => name.endsWith("_FILE"));
+    for (const [, path] of paths) expect(secret).toHaveProperty([path.replace(MOUNT, "")]);
   });
 
   test("runs without rights, and writes only to its volumes", () => {
@@ -121,17 +121,16 @@ describe("a server's pod", () => {
     expect(server.container.volumeMounts).toContainEqual({ name: "spool", mountPath: "/data" });
   });
 
-  test("stays in service while Postgres is away: neither readiness nor liveness asks for it", () => {
-    expect(server.container.startupProbe?.httpGet.path).toBe("/readyz");
-    expect(server.container.readinessProbe?.httpGet).toEqual({ path: "/livez", port: "http" });
+  test("gets no new connections while it leaves, and is not killed because Postgres is away", () => {
+    expect(server.container.readinessProbe?.httpGet).toEqual({ path: "/readyz", port: "http" });
     expect(server.container.livenessProbe?.httpGet.path).toBe("/livez");
   });
 
   test("has time to leave: for the proxies to hear of it, for requests and for clicks", () => {
-    const [command, pause] = server.container.lifecycle?.preStop.exec.command ?? [];
-    expect(command).toBe("sleep");
-    expect(server.template.spec.terminationGracePeriodSeconds).toBeGreaterThan(
-      Number(pause) + 3 * seconds("shutdownTimeoutMs"),
+    const drainMs = Number(server.container.env.find(({ name }) => name === "HOP_DRAIN_MS")?.value);
+    expect(drainMs).toBeGreaterThanOrEqual(5_000);
+    expect(Number(server.template.spec.terminationGracePeriodSeconds) * 1_000).toBeGreaterThan(
+      drainMs + Number(VARIABLES.stopTimeoutMs.default),
     );
   });
 

@@ -3,7 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { z } from "zod";
 import { dashboardPage } from "../../deploy/grafana/dashboard.ts";
 import { ROWS } from "../../deploy/grafana/panels.ts";
+import { createFleetInstruments } from "../../src/fleet/instruments.ts";
 import { createInstruments } from "../../src/instruments.ts";
+import { createReplicaInstruments } from "../../src/open-replica.ts";
 import { createStreamInstruments } from "../../src/stream-instruments.ts";
 import { generatedFile } from "../helpers/generated.ts";
 import { parsePromql, withoutVariables } from "../helpers/promql.ts";
@@ -45,13 +47,15 @@ async function exportedMetrics(): Promise<Map<string, Map<string, Set<string>>>>
   const instruments = createInstruments("1.2.3");
   instruments.watchSpool(() => 0, 1);
   createStreamInstruments(instruments.registry, 1);
+  createReplicaInstruments(instruments.registry);
+  const { registry: fleet } = createFleetInstruments(() => []);
   const metrics = new Map<string, Map<string, Set<string>>>();
   const labelsOf = (name: string) => {
     const labels = metrics.get(name) ?? new Map<string, Set<string>>();
     metrics.set(name, labels);
     return labels;
   };
-  for (const line of (await instruments.registry.metrics()).split("\n")) {
+  for (const line of `${await instruments.registry.metrics()}\n${await fleet.metrics()}`.split("\n")) {
     const name = /^(?:# TYPE )?([a-z_]+)/.exec(line)?.[1];
     if (name === undefined) continue;
     const labels = labelsOf(name);
