@@ -1,5 +1,6 @@
 // From samples to the figures of the page: medians and ranges over rounds, ratios within a round, goals met or missed.
 import type { Sample } from "./measure.ts";
+import type { Scale } from "./scale.ts";
 import type { Statistics } from "./statistics.ts";
 import type { Storing } from "./storing.ts";
 import type { SubjectName } from "./subjects.ts";
@@ -30,12 +31,17 @@ export function samplesOf(samples: readonly Sample[], name: SubjectName): readon
 }
 
 /** A subject's rate as a part of another's, each round by itself: what the machine did to one, it did to the other. */
-export function ratio(samples: readonly Sample[], name: SubjectName, base: SubjectName): Figure | undefined {
-  const bases = new Map(samplesOf(samples, base).map((sample) => [sample.round, sample.perSecond]));
+export function ratio(
+  samples: readonly Sample[],
+  name: SubjectName,
+  base: SubjectName,
+  valueOf: (sample: Sample) => number | undefined = ({ perSecond }) => perSecond,
+): Figure | undefined {
+  const bases = new Map(samplesOf(samples, base).map((sample) => [sample.round, valueOf(sample)]));
   return figure(
     samplesOf(samples, name).map((sample) => {
-      const perSecond = bases.get(sample.round);
-      return perSecond === undefined ? undefined : sample.perSecond / perSecond;
+      const [value, of] = [valueOf(sample), bases.get(sample.round)];
+      return value === undefined || of === undefined || of === 0 ? undefined : value / of;
     }),
   );
 }
@@ -45,6 +51,7 @@ export interface Results {
   readonly firstStartsMs: readonly number[];
   /** Undefined when it was not measured. */
   readonly storing?: Storing | undefined;
+  readonly scale?: Scale | undefined;
   readonly statistics?: Statistics | undefined;
 }
 
@@ -67,7 +74,12 @@ const FIRST_START_SECONDS = 3;
 const LATER_START_SECONDS = 1.5;
 
 export function judgeGoals(results: Results): Goal[] {
-  return [...judgeServing(results), ...judgeStoring(results), ...judgeStatistics(results)];
+  return [
+    ...judgeServing(results),
+    ...judgeScale(results),
+    ...judgeStoring(results),
+    ...judgeStatistics(results),
+  ];
 }
 
 function judgeServing({ samples, firstStartsMs }: Results): Goal[] {
@@ -108,6 +120,35 @@ function judgeServing({ samples, firstStartsMs }: Results): Goal[] {
       LATER_START_SECONDS,
       figure(later),
       decimals(2, " s"),
+    ),
+  ];
+}
+
+const MANY_LINKS_OF_FEW = 0.85;
+const CACHED_MEGABYTES = 250;
+
+/** Round by round: the same moment, a thousand times as many links. */
+export function manyOfFew({ few, many }: Scale): Figure | undefined {
+  return figure(
+    many.perSecond.map((perSecond, round) => {
+      const base = few.perSecond[round];
+      return base === undefined ? undefined : perSecond / base;
+    }),
+  );
+}
+
+function judgeScale({ scale }: Results): Goal[] {
+  return [
+    atLeast(
+      "redirects with 1,000,000 links, part of those with 1,000",
+      MANY_LINKS_OF_FEW,
+      scale && manyOfFew(scale),
+    ),
+    atMost(
+      "memory of a process with 100,000 links in its cache (VmRSS)",
+      CACHED_MEGABYTES,
+      figure([scale?.cached.residentBytes && scale.cached.residentBytes / 1e6]),
+      decimals(0, " MB"),
     ),
   ];
 }

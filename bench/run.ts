@@ -8,6 +8,7 @@ import { describeSurroundings, type Surroundings } from "./machine.ts";
 import { type Bench, measureHop, measureReference, type Sample } from "./measure.ts";
 import { waitForQuiet } from "./processes.ts";
 import { findNginx } from "./references.ts";
+import { measureScale } from "./scale.ts";
 import { seed } from "./seed.ts";
 import { findRedis } from "./stream.ts";
 import { measureStatistics } from "./statistics.ts";
@@ -65,12 +66,14 @@ export async function runBench(options: BenchOptions): Promise<BenchResults> {
   const rounds = await measureRounds(bench, subjects, options);
   if (stores) say("storing a backlog of clicks …");
   const storing = stores && redis !== undefined ? await measureStoring(bench, redis) : undefined;
+  if (only.includes("scale")) say("a thousand links, and a million …");
+  const scale = only.includes("scale") ? await measureScale({ wrk, workDir, seconds, signal }) : undefined;
   if (only.includes("statistics")) say(`statistics of ${clicks.toLocaleString("en")} clicks …`);
   const statistics = only.includes("statistics")
     ? await measureStatistics({ wrk, workDir, clicks, signal })
     : undefined;
   const { firstStartsMs } = seeded;
-  return { ...rounds, firstStartsMs, storing, statistics, surroundings, finishedAt: new Date() };
+  return { ...rounds, firstStartsMs, storing, scale, statistics, surroundings, finishedAt: new Date() };
 }
 
 async function measureRounds(
