@@ -1,5 +1,7 @@
 // From samples to the figures of the page: medians and ranges over rounds, ratios within a round, goals met or missed.
+import type { Costs } from "./costs.ts";
 import type { Sample } from "./measure.ts";
+import { median } from "./median.ts";
 import type { Scale } from "./scale.ts";
 import type { Statistics } from "./statistics.ts";
 import type { Storing } from "./storing.ts";
@@ -9,14 +11,6 @@ export interface Figure {
   readonly median: number;
   readonly min: number;
   readonly max: number;
-}
-
-/** @throws RangeError without values */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
-  if (low === undefined || high === undefined) throw new RangeError("no values");
-  return (low + high) / 2;
 }
 
 /** Undefined when there is nothing to summarise. */
@@ -52,6 +46,7 @@ export interface Results {
   /** Undefined when it was not measured. */
   readonly storing?: Storing | undefined;
   readonly scale?: Scale | undefined;
+  readonly costs?: Costs | undefined;
   readonly statistics?: Statistics | undefined;
 }
 
@@ -77,6 +72,7 @@ export function judgeGoals(results: Results): Goal[] {
   return [
     ...judgeServing(results),
     ...judgeScale(results),
+    ...judgeCosts(results),
     ...judgeStoring(results),
     ...judgeStatistics(results),
   ];
@@ -150,6 +146,25 @@ function judgeScale({ scale }: Results): Goal[] {
       figure([scale?.cached.residentBytes && scale.cached.residentBytes / 1e6]),
       decimals(0, " MB"),
     ),
+  ];
+}
+
+const METRICS_PERCENT = 3;
+const NOTHING_PERCENT = 1;
+
+function judgeCosts({ costs }: Results): Goal[] {
+  const show = decimals(1, " %");
+  const percents = (parts: readonly number[] = []) => figure(parts.map((part) => part * 100));
+  const nothing = percents(costs?.nothing);
+  return [
+    atMost("metrics, of the throughput of redirects", METRICS_PERCENT, percents(costs?.metrics), show),
+    {
+      what: "tracing that is off, of the throughput of redirects",
+      wanted: `within ± ${show(NOTHING_PERCENT)}`,
+      seen: nothing,
+      met: nothing && Math.abs(nothing.median) <= NOTHING_PERCENT,
+      show,
+    },
   ];
 }
 

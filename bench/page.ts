@@ -1,5 +1,6 @@
 // docs/benchmarks.md, made from one run.
 import { figure, type Goal, judgeGoals, ratio, samplesOf } from "./figures.ts";
+import { COSTS_METHOD, costsTable } from "./costs-table.ts";
 import { ladderTable } from "./ladder.ts";
 import { lawTable } from "./law-table.ts";
 import { clientShare, inFlight } from "./laws.ts";
@@ -23,9 +24,10 @@ export interface PageOptions {
 /** The tables alone: what the command prints. */
 export function resultsOf(results: BenchResults): string {
   const measured = SUBJECTS.filter(({ name }) => samplesOf(results.samples, name).length > 0);
-  const missing = measured.some(({ name }) => name === "nginx")
-    ? []
-    : ["nginx was not measured in this run.", ""];
+  const missing =
+    measured.length === 0 || measured.some(({ name }) => name === "nginx")
+      ? []
+      : ["nginx was not measured in this run.", ""];
   return [
     ...table(
       [
@@ -43,6 +45,7 @@ export function resultsOf(results: BenchResults): string {
     ...ladderTable(results.samples),
     ...storingTable(results),
     ...scaleTable(results),
+    ...costsTable(results),
     ...statisticsTable(results),
     ...table(["goal", "wanted", "seen: median (range)", ""], judgeGoals(results).map(goalRow)),
     ...lawTable(results),
@@ -73,7 +76,7 @@ its embedded Postgres, \`fsync\` on; its links are made through its API. The ngi
 with one \`return 302\`; the bare \`Bun.serve\` answers with hop's headers; neither looks anything up nor counts.
 With Redis, clicks go through a stream (\`appendonly yes\`, \`appendfsync everysec\`) and one \`hop work\` stores them while
 hop serves; the same server is asked with \`Sec-Purpose: prefetch\` to see what it does without clicks.
-What no goal asks for (nginx, the bare \`Bun.serve\`, the versions of the ladder, two processes) is warmed up for ${short.warmUp} s and
+What is short (nginx, the bare \`Bun.serve\`, the versions of the ladder without a cache; a round of many links and of costs) is warmed up for ${short.warmUp} s and
 measured for ${short.measured} s, so that a run takes minutes. \`--workers N\` is a supervisor and N processes that share the port; CPU and
 memory are those of all of them. A version is set beside the one before it, each round by itself: rounds that do not agree on
 which of the two is more, or less than 3 % between them, are "no difference", which is a result too.
@@ -85,6 +88,8 @@ stores what is in the stream. Its clicks are durable once they are out of the st
 them. COPY takes the same rows from a file into an empty table of the same shape, in the server, without a client.
 
 ${SCALE_METHOD}
+
+${COSTS_METHOD}
 
 Statistics, when asked for (\`--only statistics\`): a hop of its own gets clicks of the last 30 days in batches of 50, in the queue where a worker puts them, and
 makes its rows and rollups from them; one in ten is of one link, the others are of thousands, by Zipf's law. Then that link is asked for,

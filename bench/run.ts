@@ -2,6 +2,7 @@
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { measureCosts } from "./costs.ts";
 import type { Results } from "./figures.ts";
 import { type Ledger, readLedger } from "./hop.ts";
 import { describeSurroundings, type Surroundings } from "./machine.ts";
@@ -13,7 +14,7 @@ import { seed } from "./seed.ts";
 import { findRedis } from "./stream.ts";
 import { measureStatistics } from "./statistics.ts";
 import { measureStoring } from "./storing.ts";
-import { type PartName, type Subject, SUBJECTS } from "./subjects.ts";
+import { durations, type PartName, type Subject, SUBJECTS } from "./subjects.ts";
 import { madeUpCodes, writeWorkload } from "./workload.ts";
 import { findWrk } from "./wrk.ts";
 
@@ -66,14 +67,30 @@ export async function runBench(options: BenchOptions): Promise<BenchResults> {
   const rounds = await measureRounds(bench, subjects, options);
   if (stores) say("storing a backlog of clicks …");
   const storing = stores && redis !== undefined ? await measureStoring(bench, redis) : undefined;
+  const { measured: brief } = durations(seconds, { short: true });
   if (only.includes("scale")) say("a thousand links, and a million …");
-  const scale = only.includes("scale") ? await measureScale({ wrk, workDir, seconds, signal }) : undefined;
+  const scale = only.includes("scale")
+    ? await measureScale({ wrk, workDir, seconds: brief, signal })
+    : undefined;
+  if (only.includes("costs")) say("what metrics and traces cost …");
+  const costs = only.includes("costs")
+    ? await measureCosts({ wrk, workDir, seconds: brief, signal })
+    : undefined;
   if (only.includes("statistics")) say(`statistics of ${clicks.toLocaleString("en")} clicks …`);
   const statistics = only.includes("statistics")
     ? await measureStatistics({ wrk, workDir, clicks, signal })
     : undefined;
   const { firstStartsMs } = seeded;
-  return { ...rounds, firstStartsMs, storing, scale, statistics, surroundings, finishedAt: new Date() };
+  return {
+    ...rounds,
+    firstStartsMs,
+    storing,
+    scale,
+    costs,
+    statistics,
+    surroundings,
+    finishedAt: new Date(),
+  };
 }
 
 async function measureRounds(
