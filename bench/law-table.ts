@@ -34,12 +34,20 @@ export function lawTable(results: Results): string[] {
 }
 
 /** Of every run, with its name. */
-export function lawsOf({ samples, storing, statistics }: Results): (Law & { readonly run: string })[] {
+export function lawsOf({
+  samples,
+  storing,
+  scale,
+  costs,
+  statistics,
+}: Results): (Law & { readonly run: string })[] {
   return [
     ...samples.flatMap(({ laws, round, subject }) =>
       laws.map((law) => ({ ...law, run: `round ${round} ${subject}` })),
     ),
     ...(storing?.laws ?? []).map((law) => ({ ...law, run: "storing" })),
+    ...(scale?.laws ?? []).map((law) => ({ ...law, run: "scale" })),
+    ...(costs?.laws ?? []).map((law) => ({ ...law, run: "costs" })),
     ...(statistics?.laws ?? []).map((law) => ({ ...law, run: "statistics" })),
   ];
 }

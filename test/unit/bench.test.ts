@@ -1,7 +1,7 @@
 // The benchmark's arithmetic: what it says of a run must follow from the run.
 import { describe, expect, test } from "bun:test";
 import { chartOf } from "../../bench/chart.ts";
-import { figure, judgeGoals, median, ratio, type Results } from "../../bench/figures.ts";
+import { figure, judgeGoals, ratio, type Results } from "../../bench/figures.ts";
 import type { Ledger } from "../../bench/hop.ts";
 import {
   countsAgree,
@@ -12,6 +12,7 @@ import {
   statisticsAgree,
 } from "../../bench/laws.ts";
 import type { Sample } from "../../bench/measure.ts";
+import { median } from "../../bench/median.ts";
 import { pageOf } from "../../bench/page.ts";
 import { quantile, questions } from "../../bench/statistics-questions.ts";
 import type { SubjectName } from "../../bench/subjects.ts";
