@@ -22,12 +22,18 @@ export class Departure {
 
 /**
  * Tells the client to open another connection for its next request. Closing an idle connection instead would meet a request
- * that is on its way, and the client could not know whether it was done.
+ * that is on its way, and the client could not know whether it was done. The question is whether the departure has begun when
+ * the answer leaves: a request that came before it may be answered after it.
  */
-export async function sayGoodbye(answer: Response | Promise<Response>): Promise<Response> {
-  const response = await answer;
-  response.headers.set("Connection", "close");
-  return response;
+export function sayGoodbye(
+  answer: Response | Promise<Response>,
+  departure: Departure,
+): Response | Promise<Response> {
+  const tell = (response: Response) => {
+    if (departure.begun) response.headers.set("Connection", "close");
+    return response;
+  };
+  return answer instanceof Promise ? answer.then(tell) : tell(answer);
 }
 
 /** What stopListening needs of a Bun server. */
