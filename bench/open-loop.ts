@@ -28,7 +28,12 @@ interface Due {
   readonly lateMs: number;
 }
 
-export const CONNECTIONS = 64;
+/**
+ * A public opens connections of its own while earlier ones wait. With 64 and no more, a disk that took a second to sync held
+ * a batch, and with it the rate, to 64 clicks a second.
+ */
+const MAX_CONNECTIONS = 1_000;
+const CLOSED_CONNECTIONS = 64;
 /** A request without an answer after this hangs. */
 const PATIENCE_MS = 30_000;
 /** More than these waiting for a connection are no backlog any more: the server does not keep up. */
@@ -38,7 +43,7 @@ const RECONNECT_MS = 100;
 /** Resolves when everything that was due is answered. @throws when the server does not keep up, or the signal fires */
 export async function runOpenLoop(options: OpenLoopOptions): Promise<void> {
   const { perSecond, seconds, random, next, signal } = options;
-  await using loop = await Senders.open(options.url);
+  await using loop = new Senders(options.url, MAX_CONNECTIONS);
   const meanMs = 1_000 / perSecond;
   let dueMs = performance.now();
   const endMs = dueMs + seconds * 1_000;
@@ -59,7 +64,7 @@ export async function runClosedLoop(
   exchanges: Iterable<Exchange>,
   signal: AbortSignal,
 ): Promise<void> {
-  await using loop = await Senders.open(url);
+  await using loop = new Senders(url, CLOSED_CONNECTIONS);
   for (const exchange of exchanges) loop.add({ exchange, dueMs: performance.now(), lateMs: 0 });
   await loop.finish();
   signal.throwIfAborted();
@@ -68,27 +73,24 @@ export async function runClosedLoop(
 /** Connections that take what is due, in order; the one that has rested longest first, so that none goes to sleep. */
 class Senders {
   readonly #url: string;
+  readonly #most: number;
   readonly #waiting: Due[] = [];
   readonly #idle: ((due: Due | undefined) => void)[] = [];
+  readonly #senders: Promise<void>[] = [];
   #finishing = false;
-  #senders: Promise<void>[] = [];
 
-  private constructor(url: string) {
+  constructor(url: string, most: number) {
     this.#url = url;
-  }
-
-  static async open(url: string): Promise<Senders> {
-    const senders = new Senders(url);
-    const connections = await Promise.all(
-      Array.from({ length: CONNECTIONS }, () => Connection.open(url, PATIENCE_MS)),
-    );
-    senders.#senders = connections.map((connection) => senders.#work(connection));
-    return senders;
+    this.#most = most;
   }
 
   add(due: Due): void {
     const idle = this.#idle.shift();
     if (idle !== undefined) return idle(due);
+    if (this.#senders.length < this.#most) {
+      this.#senders.push(this.#work(due));
+      return;
+    }
     if (this.#waiting.length >= MAX_WAITING)
       throw new Error(`${MAX_WAITING} requests wait for a connection: the server does not keep up`);
     this.#waiting.push(due);
@@ -106,16 +108,16 @@ class Senders {
     await this.finish();
   }
 
-  async #work(first: Connection): Promise<void> {
-    let connection = first;
-    for (;;) {
-      const due = this.#waiting.shift() ?? (await this.#nextDue());
-      if (due === undefined) break;
-      connection = await this.#revive(connection);
-      const reply = await connection.send(due.exchange.request);
+  async #work(first: Due): Promise<void> {
+    let connection: Connection | undefined;
+    let due: Due | undefined = first;
+    while (due !== undefined) {
+      if (connection === undefined || connection.closed) connection = await this.#connect();
+      const reply = (await connection?.send(due.exchange.request)) ?? "closed";
       due.exchange.done(reply, performance.now() - due.dueMs, due.lateMs);
+      due = this.#waiting.shift() ?? (await this.#nextDue());
     }
-    connection.close();
+    connection?.close();
   }
 
   async #nextDue(): Promise<Due | undefined> {
@@ -126,13 +128,12 @@ class Senders {
   }
 
   /** A server that is not there makes the run fail by what was not answered, not by an endless wait. */
-  async #revive(connection: Connection): Promise<Connection> {
-    if (!connection.closed) return connection;
+  async #connect(): Promise<Connection | undefined> {
     try {
       return await Connection.open(this.#url, PATIENCE_MS);
     } catch {
       await Bun.sleep(RECONNECT_MS);
-      return connection;
+      return undefined;
     }
   }
 }
