@@ -20,8 +20,8 @@ const SHAPES: readonly ((model: string) => string)[] = [
   (model) => `Mozilla/5.0 (Windows NT 10.0; Win64; x64) ${CHROME} Safari/537.36 Edg/138.0.0.0 ${model}`,
 ];
 
-/** Writes them as a file, one a line, drawn by Zipf's law (exponent 1) from 500 kinds. */
-export async function writeAgents(directory: string): Promise<string> {
+/** So many of 500 kinds, drawn by Zipf's law (exponent 1); the same ones on every run. */
+export function drawAgents(count = LENGTH): string[] {
   const random = seededRandom(SEED);
   const pick = <T>(things: readonly T[], otherwise: T) =>
     things[Math.floor(random() * things.length)] ?? otherwise;
@@ -31,8 +31,12 @@ export async function writeAgents(directory: string): Promise<string> {
     const model = `${pick(MAKERS, "")}${letters()}${Math.floor(random() * 1_000)}`;
     return pick(SHAPES, (name) => name)(model);
   });
+  return zipfSequence(KINDS, count, random).map((kind) => kinds[kind] ?? "");
+}
+
+/** Writes them as a file, one a line. */
+export async function writeAgents(directory: string): Promise<string> {
   const file = join(directory, "agents.txt");
-  const drawn = zipfSequence(KINDS, LENGTH, random).map((kind) => kinds[kind] ?? "");
-  await Bun.write(file, `${drawn.join("\n")}\n`);
+  await Bun.write(file, `${drawAgents().join("\n")}\n`);
   return file;
 }
