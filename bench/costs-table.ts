@@ -12,8 +12,6 @@ more, and these are a smaller part of it. The two looks at the clock for a redir
 
 export function costsTable({ costs }: Results): string[] {
   if (costs === undefined) return [];
-  const show = (values: readonly number[]) =>
-    withRange(figure(values), (part) => `${(part * 100).toFixed(1)} %`);
   return table(
     [
       `cost of observation, a redirect of ${costs.cpuUsPerRequest.toFixed(1)} µs without a store`,
@@ -25,4 +23,8 @@ export function costsTable({ costs }: Results): string[] {
       [`traces of ${TRACE_SAMPLE * 100} % of the redirects`, show(costs.traces)],
     ],
   );
+}
+
+function show(parts: readonly number[]): string {
+  return withRange(figure(parts), (part) => `${(part * 100).toFixed(1)} %`);
 }

@@ -154,7 +154,6 @@ const NOTHING_PERCENT = 1;
 
 function judgeCosts({ costs }: Results): Goal[] {
   const show = decimals(1, " %");
-  const percents = (parts: readonly number[] = []) => figure(parts.map((part) => part * 100));
   const nothing = percents(costs?.nothing);
   return [
     atMost("metrics, of the throughput of redirects", METRICS_PERCENT, percents(costs?.metrics), show),
@@ -220,6 +219,10 @@ function judgeStatistics({ statistics }: Results): Goal[] {
       decimals(2, ""),
     ),
   ];
+}
+
+function percents(parts: readonly number[] = []): Figure | undefined {
+  return figure(parts.map((part) => part * 100));
 }
 
 function toSeconds(ms: number): number {

@@ -12,6 +12,15 @@ function costs(changes: Partial<Costs>): Costs {
   return { metrics: [0.01], nothing: [0], traces: [0.02], cpuUsPerRequest: 12, laws: [], ...changes };
 }
 
+/** As a server prints it. */
+function line(requests: number): string {
+  const slices = [
+    { requests, cpuUs: 5 },
+    { requests: 2, cpuUs: 5 },
+  ];
+  return `CYCLE ${JSON.stringify(slices)}\n`;
+}
+
 /** Of metrics, then of tracing that is off. */
 function verdicts(changes: Partial<Costs>): (boolean | undefined)[] {
   return judgeGoals({ samples: [], firstStartsMs: [], costs: costs(changes) })
@@ -28,11 +37,6 @@ test("one cycle that something disturbed does not decide", () => {
 });
 
 test("cycles in which wrk began or ended, or did not ask at all, are left out", () => {
-  const line = (requests: number) =>
-    `CYCLE ${JSON.stringify([
-      { requests, cpuUs: 5 },
-      { requests: 2, cpuUs: 5 },
-    ])}\n`;
   const output = `hop is ready\n${line(0)}${line(1)}${line(3)}${line(4)}${line(5)}${line(0)}`;
   expect(wholeCycles(output).map(([first]) => first?.requests)).toEqual([3, 4]);
 });
