@@ -2,8 +2,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 
 /**
- * net.ipv4.tcp_migrate_req, of Linux 5.14 and newer; it belongs to the network namespace. Measured: 5 restarts of one of two
- * processes under load with new connections met 3 resets without it and none with it.
+ * net.ipv4.tcp_migrate_req, of Linux 5.14 and newer; it belongs to the network namespace. Measured with a connection for every
+ * request: 29 of 56,157 broke in 42 replacements without it, none of 68,666 in 44 with it.
  */
 const SETTING = "/proc/sys/net/ipv4/tcp_migrate_req";
 
