@@ -26,7 +26,12 @@ const LABELS: Partial<Record<SubjectName, readonly [name: string, detail: string
   stream: ["hop with Redis", "into a stream, then answers"],
   "stream-off": ["the same, no clicks", "only answers"],
   batch: ["hop, default", "stores, then answers"],
+  "batch-2": ["hop, default, 2 processes", "stores, then answers"],
+  "v0.4": ["hop, preset v0.4", "a stream and caches"],
   "v0.3": ["hop, preset v0.3", "a stream, no cache"],
+  "v0.2x4": ["hop, preset v0.2", "4 processes"],
+  "v0.2x2": ["hop, preset v0.2", "2 processes"],
+  "v0.2x1": ["hop, preset v0.2", "1 process"],
   "v0.1": ["hop, preset v0.1", "one INSERT a click"],
 };
 const GOALS: Partial<Record<SubjectName, number>> = {
@@ -77,7 +82,7 @@ export function chartOf({ samples }: Results): string {
   const ticks = Array.from({ length: Math.round(end / step) + 1 }, (_, index) => index * step);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${bottom + BOTTOM}" role="img" aria-label="${describe(rows)}">
 <style>${STYLE}</style>
-<text class="title" x="12" y="24">Redirects a second, one worker, 64 connections</text>
+<text class="title" x="12" y="24">Redirects a second, 64 connections, one process where nothing else is said</text>
 ${ticks
   .map(
     (tick) => `<line class="grid" x1="${x(tick)}" x2="${x(tick)}" y1="${TOP - 6}" y2="${bottom}"/>

@@ -1,34 +1,39 @@
-// Clicks of the last 30 days for one popular link and many others, put where a worker puts them: into the queue, as batches.
+// Clicks of the last two months for links by Zipf's law, put where a worker puts them: into the queue, as batches.
 import { randomUUID } from "node:crypto";
 import type { Sql } from "./database.ts";
 
-const DAYS = 30;
+/** By Zipf's law the first of so many has a tenth of all clicks: a million of ten. */
+export const LINKS = 900;
+export const DAYS = 60;
 const DAY_MS = 86_400_000;
-const BATCH_CLICKS = 50;
+/** As a worker packs them under load. */
+const BATCH_CLICKS = 500;
 /** Of one statement: a second or two. */
 const CHUNK_CLICKS = 250_000;
-const VISITORS = 500_000;
-const PROFILES = 300;
+/** For each kind of browser. */
+const VISITORS = 50_000;
+const PROFILES = 600;
 const AGENTS = 60;
-/** One click in so many is of the popular link. */
-const POPULAR_ONE_IN = 10;
 
 export class ClickFiller {
   readonly #sql: Sql;
-  readonly #popular: number;
+  readonly #links: readonly string[];
   readonly #producer = randomUUID();
   #batches = 0;
 
-  private constructor(sql: Sql, popular: number) {
+  private constructor(sql: Sql, links: readonly string[]) {
     this.#sql = sql;
-    this.#popular = popular;
+    this.#links = links;
   }
 
-  /** Makes the days and the kinds of visits that the clicks need. */
-  static async open(sql: Sql, popularCode: string): Promise<ClickFiller> {
-    const [link] = await sql<{ id: string }[]>`SELECT id FROM links WHERE code = ${popularCode}`;
-    if (link === undefined) throw new Error(`there is no link ${popularCode}`);
-    const filler = new ClickFiller(sql, Number(link.id));
+  /** Makes the days and the kinds of visits that the clicks need. @throws RangeError when there are too few links */
+  static async open(sql: Sql): Promise<ClickFiller> {
+    const links = await sql<{ id: string }[]>`SELECT id FROM links ORDER BY id LIMIT ${LINKS}`;
+    if (links.length < LINKS) throw new RangeError(`there are only ${links.length} links`);
+    const filler = new ClickFiller(
+      sql,
+      links.map((link) => link.id),
+    );
     await filler.#makeDays();
     await filler.#makeKinds();
     return filler;
@@ -40,16 +45,16 @@ export class ClickFiller {
 
   /** More clicks, until there are so many; each call spreads its own over all the days, in the order of time. */
   async fillTo(clicks: number, signal: AbortSignal): Promise<void> {
-    const last = Math.ceil(clicks / BATCH_CLICKS);
-    const first = this.#batches + 1;
-    const stepMs = ((DAYS - 1) * DAY_MS) / Math.max(1, last - this.#batches);
-    const startMs = Date.now() - (DAYS - 1) * DAY_MS;
-    while (this.#batches < last) {
+    const start = this.clicks;
+    const end = Math.ceil(clicks / BATCH_CLICKS) * BATCH_CLICKS;
+    const spanMs = (DAYS - 1) * DAY_MS;
+    const stepMs = spanMs / Math.max(1, end - start);
+    const startMs = Date.now() - spanMs;
+    while (this.clicks < end) {
       signal.throwIfAborted();
-      const from = this.#batches + 1;
-      const to = Math.min(last, this.#batches + CHUNK_CLICKS / BATCH_CLICKS);
-      await this.#fillBatches(from, to, startMs + (from - first) * stepMs, stepMs);
-      this.#batches = to;
+      const [from, to] = [this.clicks + 1, Math.min(end, this.clicks + CHUNK_CLICKS)];
+      await this.#fillChunk(from, to, startMs + (from - start - 1) * stepMs, stepMs);
+      this.#batches = to / BATCH_CLICKS;
     }
   }
 
@@ -60,32 +65,41 @@ export class ClickFiller {
     return rows.length > 0;
   }
 
-  async clicksOfLink(): Promise<number> {
-    const [total] = await this.#sql<{ clicks: string }[]>`
-      SELECT sum(clicks) AS clicks FROM link_hours WHERE link_id = ${this.#popular}`;
-    return Number(total?.clicks ?? 0);
+  /** The link that has the most clicks, and how many rows and visitors of days it has: counted without any rollup. */
+  async popular(): Promise<{ code: string; clicks: number; visitors: number }> {
+    const [id = "0"] = this.#links;
+    const [found] = await this.#sql<{ code: string; clicks: string; visitors: string }[]>`
+      SELECT code, (SELECT count(*) FROM clicks WHERE link_id = ${id}) AS clicks, (
+        SELECT count(*) FROM (SELECT DISTINCT (at AT TIME ZONE 'UTC')::date, visitor FROM clicks WHERE link_id = ${id}) AS v
+      ) AS visitors FROM links WHERE id = ${id}`;
+    if (found === undefined) throw new Error(`link ${id} is gone`);
+    return { code: found.code, clicks: Number(found.clicks), visitors: Number(found.visitors) };
   }
 
-  /** n ^ random() is Zipf's law (exponent 1) over n things. The zeros make Postgres draw anew for each batch and each click. */
-  async #fillBatches(from: number, to: number, startMs: number, stepMs: number): Promise<void> {
+  /** n ^ random() is Zipf's law (exponent 1) over n things. A visitor has one browser, as in hop, whose hash holds it. */
+  async #fillChunk(from: number, to: number, startMs: number, stepMs: number): Promise<void> {
     await this.#sql`
-      WITH known AS MATERIALIZED (
-        SELECT (SELECT array_agg(id) FROM profiles) AS profiles, (SELECT array_agg(id) FROM links) AS links
-      ), drawn AS MATERIALIZED (
-        SELECT seq, (${startMs}::float8 + (seq - ${from}::bigint) * ${stepMs}::float8)::bigint AS first_ms, c.*
-        FROM generate_series(${from}::bigint, ${to}::bigint) AS seq, known, LATERAL (
-          SELECT array_agg(CASE WHEN random() < 1.0 / ${POPULAR_ONE_IN}::int THEN ${this.#popular}::bigint
-              ELSE known.links[floor(cardinality(known.links) ^ random())::int + 0 * n] END) AS link_ids,
-            array_agg((random() * 1000)::bigint) AS after_ms,
-            array_agg(hashint8extended((random() * ${VISITORS}::int)::bigint, 7)) AS visitors,
-            array_agg(known.profiles[floor(cardinality(known.profiles) ^ random())::int + 0 * n]) AS profiles
-          FROM generate_series(1, (${BATCH_CLICKS}::bigint + 0 * seq)::int) AS n
-        ) AS c
+      WITH drawn AS (
+        SELECT (n - 1) / ${BATCH_CLICKS}::bigint + 1 AS seq,
+          (${startMs}::float8 + (n - ${from}::bigint) * ${stepMs}::float8)::bigint AS at_ms,
+          (${this.#arrayOfLinks()}::bigint[])[floor(${LINKS}::int ^ random())::int] AS link_id,
+          floor(${PROFILES}::int ^ random())::bigint AS profile, (random() * ${VISITORS}::int)::bigint AS visitor
+        FROM generate_series(${from}::bigint, ${to}::bigint) AS n
+      ), packed AS MATERIALIZED (
+        SELECT seq, min(at_ms) AS first_ms, max(at_ms) AS last_ms, array_agg(link_id) AS link_ids, array_agg(at_ms) AS at_ms,
+          array_agg(hashint8extended(visitor, profile % ${AGENTS}::bigint)) AS visitors, array_agg(profile) AS profiles
+        FROM drawn GROUP BY seq
       ), batches AS (
-        INSERT INTO click_batches (producer, seq, clicks) SELECT ${this.#producer}::uuid, seq, ${BATCH_CLICKS}::int FROM drawn
+        INSERT INTO click_batches (producer, seq, clicks) SELECT ${this.#producer}::uuid, seq, ${BATCH_CLICKS}::int FROM packed
       )
       INSERT INTO click_queue (clicks, first_ms, last_ms, link_ids, after_ms, visitors, profiles)
-      SELECT ${BATCH_CLICKS}::int, first_ms, first_ms + 1000, link_ids, after_ms, visitors, profiles FROM drawn ORDER BY seq`;
+      SELECT ${BATCH_CLICKS}::int, first_ms, last_ms, link_ids,
+        ARRAY(SELECT at - first_ms FROM unnest(at_ms) WITH ORDINALITY AS a(at, place) ORDER BY place), visitors, profiles
+      FROM packed ORDER BY seq`;
+  }
+
+  #arrayOfLinks(): string {
+    return `{${this.#links.join(",")}}`;
   }
 
   /** hop makes the days that come; this makes those that went, as if it had run then. */
@@ -108,11 +122,11 @@ export class ClickFiller {
       INSERT INTO agents (id, text, browser, os, device, bot, rules)
       SELECT n, 'benchmark ' || n, 'browser ' || n % 12, 'system ' || n % 6,
         CASE WHEN n % 10 = 0 THEN 'bot' WHEN n % 2 = 0 THEN 'mobile' ELSE 'desktop' END, n % 10 = 0, 'benchmark'
-      FROM generate_series(1, ${AGENTS}::int) AS n`;
+      FROM generate_series(0, ${AGENTS}::int - 1) AS n`;
     await this.#sql`
       INSERT INTO profiles (id, country, referrer, language, agent)
-      SELECT n, chr(65 + n % 20) || chr(65 + n % 7), 'site' || n % 30 || '.example', 'l' || chr(97 + n % 9),
-        1 + n % ${AGENTS}::int
+      SELECT n, chr(65 + n % 20) || chr(65 + n % 7), 'site' || n % 100 || '.example', 'l' || chr(97 + n % 23),
+        n % ${AGENTS}::int
       FROM generate_series(1, ${PROFILES}::int) AS n`;
   }
 }

@@ -8,6 +8,8 @@ export type Sql = postgres.Sql;
 /** The only role of an embedded Postgres; it may COPY to and from files. */
 const ROLE = "hop";
 const CONNECT_TIMEOUT_SECONDS = 10;
+/** An interrupted benchmark does not wait for the statement it was at. */
+export const END_TIMEOUT_SECONDS = 2;
 
 /** @throws when no Postgres runs in this data directory */
 export async function connect(dataDir: string): Promise<Sql> {

@@ -1,5 +1,8 @@
 // From samples to the figures of the page: medians and ranges over rounds, ratios within a round, goals met or missed.
+import type { Costs } from "./costs.ts";
 import type { Sample } from "./measure.ts";
+import { median } from "./median.ts";
+import type { Scale } from "./scale.ts";
 import type { Statistics } from "./statistics.ts";
 import type { Storing } from "./storing.ts";
 import type { SubjectName } from "./subjects.ts";
@@ -8,14 +11,6 @@ export interface Figure {
   readonly median: number;
   readonly min: number;
   readonly max: number;
-}
-
-/** @throws RangeError without values */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
-  if (low === undefined || high === undefined) throw new RangeError("no values");
-  return (low + high) / 2;
 }
 
 /** Undefined when there is nothing to summarise. */
@@ -30,12 +25,17 @@ export function samplesOf(samples: readonly Sample[], name: SubjectName): readon
 }
 
 /** A subject's rate as a part of another's, each round by itself: what the machine did to one, it did to the other. */
-export function ratio(samples: readonly Sample[], name: SubjectName, base: SubjectName): Figure | undefined {
-  const bases = new Map(samplesOf(samples, base).map((sample) => [sample.round, sample.perSecond]));
+export function ratio(
+  samples: readonly Sample[],
+  name: SubjectName,
+  base: SubjectName,
+  valueOf: (sample: Sample) => number | undefined = ({ perSecond }) => perSecond,
+): Figure | undefined {
+  const bases = new Map(samplesOf(samples, base).map((sample) => [sample.round, valueOf(sample)]));
   return figure(
     samplesOf(samples, name).map((sample) => {
-      const perSecond = bases.get(sample.round);
-      return perSecond === undefined ? undefined : sample.perSecond / perSecond;
+      const [value, of] = [valueOf(sample), bases.get(sample.round)];
+      return value === undefined || of === undefined || of === 0 ? undefined : value / of;
     }),
   );
 }
@@ -45,6 +45,8 @@ export interface Results {
   readonly firstStartsMs: readonly number[];
   /** Undefined when it was not measured. */
   readonly storing?: Storing | undefined;
+  readonly scale?: Scale | undefined;
+  readonly costs?: Costs | undefined;
   readonly statistics?: Statistics | undefined;
 }
 
@@ -67,7 +69,13 @@ const FIRST_START_SECONDS = 3;
 const LATER_START_SECONDS = 1.5;
 
 export function judgeGoals(results: Results): Goal[] {
-  return [...judgeServing(results), ...judgeStoring(results), ...judgeStatistics(results)];
+  return [
+    ...judgeServing(results),
+    ...judgeScale(results),
+    ...judgeCosts(results),
+    ...judgeStoring(results),
+    ...judgeStatistics(results),
+  ];
 }
 
 function judgeServing({ samples, firstStartsMs }: Results): Goal[] {
@@ -109,6 +117,53 @@ function judgeServing({ samples, firstStartsMs }: Results): Goal[] {
       figure(later),
       decimals(2, " s"),
     ),
+  ];
+}
+
+const MANY_LINKS_OF_FEW = 0.85;
+const CACHED_MEGABYTES = 250;
+
+/** Round by round: the same moment, a thousand times as many links. */
+export function manyOfFew({ few, many }: Scale): Figure | undefined {
+  return figure(
+    many.perSecond.map((perSecond, round) => {
+      const base = few.perSecond[round];
+      return base === undefined ? undefined : perSecond / base;
+    }),
+  );
+}
+
+function judgeScale({ scale }: Results): Goal[] {
+  return [
+    atLeast(
+      "redirects with 1,000,000 links, part of those with 1,000",
+      MANY_LINKS_OF_FEW,
+      scale && manyOfFew(scale),
+    ),
+    atMost(
+      "memory of a process with 100,000 links in its cache (VmRSS)",
+      CACHED_MEGABYTES,
+      figure([scale?.cached.residentBytes && scale.cached.residentBytes / 1e6]),
+      decimals(0, " MB"),
+    ),
+  ];
+}
+
+const METRICS_PERCENT = 3;
+const NOTHING_PERCENT = 1;
+
+function judgeCosts({ costs }: Results): Goal[] {
+  const show = decimals(1, " %");
+  const nothing = percents(costs?.nothing);
+  return [
+    atMost("metrics, of the throughput of redirects", METRICS_PERCENT, percents(costs?.metrics), show),
+    {
+      what: "tracing that is off, of the throughput of redirects",
+      wanted: `within ± ${show(NOTHING_PERCENT)}`,
+      seen: nothing,
+      met: nothing && Math.abs(nothing.median) <= NOTHING_PERCENT,
+      show,
+    },
   ];
 }
 
@@ -157,7 +212,17 @@ function judgeStatistics({ statistics }: Results): Goal[] {
       figure([few && many && many.p50Ms / few.p50Ms]),
       decimals(2, ""),
     ),
+    atMost(
+      "the same, growth of p99",
+      STATISTICS_GROWTH,
+      figure([few && many && many.p99Ms / few.p99Ms]),
+      decimals(2, ""),
+    ),
   ];
+}
+
+function percents(parts: readonly number[] = []): Figure | undefined {
+  return figure(parts.map((part) => part * 100));
 }
 
 function toSeconds(ms: number): number {

@@ -9,12 +9,13 @@ const MEANINGS: Record<Law["name"], string> = {
   Little: `Little's law: X·R requests in flight are ${CONNECTIONS}, or fewer where wrk itself was the limit`,
   quiet: "other programs and the kernel's own work took at most 10 % of the machine",
   counts: `hop counted what wrk received, and at most ${CONNECTIONS} more that wrk hung up on`,
+  statistics: "statistics answer what the rows say: clicks, their sum over a dimension, visitors",
   ledger: "the ledger balances: served = stored + dropped for a reason",
 };
 
 /** How often each law held; every run that broke one, by name. */
 export function lawTable(results: Results): string[] {
-  const names: readonly Law["name"][] = ["errors", "Little", "quiet", "counts", "ledger"];
+  const names: readonly Law["name"][] = ["errors", "Little", "quiet", "counts", "statistics", "ledger"];
   const all = lawsOf(results);
   const rows = names.flatMap((name) => {
     const own = all.filter((law) => law.name === name);
@@ -33,12 +34,20 @@ export function lawTable(results: Results): string[] {
 }
 
 /** Of every run, with its name. */
-export function lawsOf({ samples, storing, statistics }: Results): (Law & { readonly run: string })[] {
+export function lawsOf({
+  samples,
+  storing,
+  scale,
+  costs,
+  statistics,
+}: Results): (Law & { readonly run: string })[] {
   return [
     ...samples.flatMap(({ laws, round, subject }) =>
       laws.map((law) => ({ ...law, run: `round ${round} ${subject}` })),
     ),
     ...(storing?.laws ?? []).map((law) => ({ ...law, run: "storing" })),
+    ...(scale?.laws ?? []).map((law) => ({ ...law, run: "scale" })),
+    ...(costs?.laws ?? []).map((law) => ({ ...law, run: "costs" })),
     ...(statistics?.laws ?? []).map((law) => ({ ...law, run: "statistics" })),
   ];
 }

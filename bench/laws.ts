@@ -3,7 +3,7 @@ import type { Ledger } from "./hop.ts";
 import { CONNECTIONS, type WrkReport } from "./wrk.ts";
 
 export interface Law {
-  readonly name: "errors" | "Little" | "quiet" | "ledger" | "counts";
+  readonly name: "errors" | "Little" | "quiet" | "ledger" | "counts" | "statistics";
   readonly holds: boolean;
   /** A short clause: what was seen. */
   readonly seen: string;
@@ -78,6 +78,19 @@ export function ledgerBalances(before: Ledger, after: Ledger, served: number): L
     name: "ledger",
     holds: after.verdict === "balanced" && stored + dropped === served,
     seen: `${after.verdict}: ${count(served)} served = ${sum}${after.reasons.map((reason) => `; ${reason}`).join("")}`,
+  };
+}
+
+/** What the API answers from rollups is what the rows say: clicks, their sum over a dimension, visitors of days. */
+export function statisticsAgree(
+  answered: { readonly clicks: number; readonly ofDevices: number; readonly visitors: number },
+  rows: { readonly clicks: number; readonly visitors: number },
+): Law {
+  const { clicks, ofDevices, visitors } = answered;
+  return {
+    name: "statistics",
+    holds: clicks === rows.clicks && ofDevices === rows.clicks && visitors === rows.visitors,
+    seen: `${count(clicks)} clicks, ${count(ofDevices)} by device, ${count(visitors)} visitors of ${count(rows.clicks)} and ${count(rows.visitors)}`,
   };
 }
 

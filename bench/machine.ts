@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import packageJson from "../package.json" with { type: "json" };
 import { runChild } from "./child.ts";
-import { median } from "./figures.ts";
+import { median } from "./median.ts";
 
 /** Names and values, in the order of the page. */
 export type Surroundings = readonly (readonly [name: string, value: string])[];

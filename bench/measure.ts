@@ -18,7 +18,7 @@ import { countsAgree, droppedClicks, type Law, ledgerBalances, littlesLaw, noErr
 import { processesOf, residentBytes } from "./processes.ts";
 import { startBareServer, startNginx } from "./references.ts";
 import { type BenchRedis, startRedis, startWorker, waitUntilStored } from "./stream.ts";
-import type { Subject, SubjectName } from "./subjects.ts";
+import { durations, type Subject, type SubjectName } from "./subjects.ts";
 import { measureWindow, type Window } from "./window.ts";
 import { type Load, runWrk, type WrkReport } from "./wrk.ts";
 import type { Workload } from "./workload.ts";
@@ -156,11 +156,15 @@ async function loadHop(
 }
 
 async function warmUp(bench: Bench, subject: Subject, url: string): Promise<WrkReport> {
-  return runWrk(bench.wrk, url, loadOf(subject, bench.workload.each), bench);
+  const { signal } = bench;
+  const { warmUp: seconds } = durations(bench.seconds, subject);
+  return runWrk(bench.wrk, url, loadOf(subject, bench.workload.each), { seconds, signal });
 }
 
 async function ask(bench: Bench, subject: Subject, url: string): Promise<WrkReport> {
-  return runWrk(bench.wrk, url, loadOf(subject, bench.workload.popular), bench);
+  const { signal } = bench;
+  const { measured: seconds } = durations(bench.seconds, subject);
+  return runWrk(bench.wrk, url, loadOf(subject, bench.workload.popular), { seconds, signal });
 }
 
 function loadOf({ load }: Subject, sequenceFile: string): Load {

@@ -1,12 +1,16 @@
 // docs/benchmarks.md, made from one run.
+import { DAYS, LINKS } from "./click-filler.ts";
 import { figure, type Goal, judgeGoals, ratio, samplesOf } from "./figures.ts";
+import { COSTS_METHOD, costsTable } from "./costs-table.ts";
+import { ladderTable } from "./ladder.ts";
 import { lawTable } from "./law-table.ts";
 import { clientShare, inFlight } from "./laws.ts";
 import { storingTable, statisticsTable } from "./part-tables.ts";
+import { SCALE_METHOD, scaleTable } from "./scale-table.ts";
 import type { Sample } from "./measure.ts";
 import { maybe, ms, NOTHING, percent, table, whole, withRange } from "./markdown.ts";
 import type { BenchResults } from "./run.ts";
-import { type Subject, SUBJECTS } from "./subjects.ts";
+import { durations, type Subject, SUBJECTS } from "./subjects.ts";
 import { ROLES } from "./window.ts";
 import { CONNECTIONS } from "./wrk.ts";
 
@@ -21,24 +25,28 @@ export interface PageOptions {
 /** The tables alone: what the command prints. */
 export function resultsOf(results: BenchResults): string {
   const measured = SUBJECTS.filter(({ name }) => samplesOf(results.samples, name).length > 0);
-  const missing = measured.some(({ name }) => name === "nginx")
-    ? []
-    : ["nginx was not measured in this run.", ""];
+  const missing =
+    measured.length === 0 || measured.some(({ name }) => name === "nginx")
+      ? []
+      : ["nginx was not measured in this run.", ""];
   return [
     ...table(
       [
-        `one worker, ${CONNECTIONS} connections`,
+        `${CONNECTIONS} connections; one process where nothing else is said`,
         "per second: median (range)",
         "p50",
         "p99",
         "of nginx",
         "of bare Bun.serve",
-        "CPU a request: server + Postgres + worker + Redis",
+        "CPU a request: server (all processes) + Postgres + worker + Redis",
       ],
       measured.map((subject) => subjectRow(subject, results.samples)),
     ),
     ...missing,
+    ...ladderTable(results.samples),
     ...storingTable(results),
+    ...scaleTable(results),
+    ...costsTable(results),
     ...statisticsTable(results),
     ...table(["goal", "wanted", "seen: median (range)", ""], judgeGoals(results).map(goalRow)),
     ...lawTable(results),
@@ -47,6 +55,7 @@ export function resultsOf(results: BenchResults): string {
 
 export function pageOf(results: BenchResults, options: PageOptions): string {
   const { command, seconds, repeats, links } = options;
+  const short = durations(seconds, { short: true });
   return `<!-- Made by \`hop bench\`: run it instead of editing this. -->
 
 # Benchmarks
@@ -68,6 +77,10 @@ its embedded Postgres, \`fsync\` on; its links are made through its API. The ngi
 with one \`return 302\`; the bare \`Bun.serve\` answers with hop's headers; neither looks anything up nor counts.
 With Redis, clicks go through a stream (\`appendonly yes\`, \`appendfsync everysec\`) and one \`hop work\` stores them while
 hop serves; the same server is asked with \`Sec-Purpose: prefetch\` to see what it does without clicks.
+What is short (nginx, the bare \`Bun.serve\`, the versions of the ladder without a cache; a round of many links and of costs) is warmed up for ${short.warmUp} s and
+measured for ${short.measured} s, so that a run takes minutes. \`--workers N\` is a supervisor and N processes that share the port; CPU and
+memory are those of all of them. A version is set beside the one before it, each round by itself: rounds that do not agree on
+which of the two is more, or less than 3 % between them, are "no difference", which is a result too.
 Figures are medians over the rounds with their range; a ratio is taken within each round. After each run hop is
 stopped and \`hop ledger\` must balance: every redirect served is a click stored.
 
@@ -75,9 +88,14 @@ Storing: hop is loaded for ${seconds * 3} s while no worker runs, with user agen
 stores what is in the stream. Its clicks are durable once they are out of the stream, and rows once the hourly totals have
 them. COPY takes the same rows from a file into an empty table of the same shape, in the server, without a client.
 
-Statistics, when asked for (\`--only statistics\`): a hop of its own gets clicks of the last 30 days in batches of 50, in the queue where a worker puts them, and
-makes its rows and rollups from them; one in ten is of one link, the others are of thousands, by Zipf's law. Then that link is asked for,
-600 times one after the other, every interval and dimension in turn, after \`VACUUM ANALYZE\`.
+${SCALE_METHOD}
+
+${COSTS_METHOD}
+
+Statistics, when asked for (\`--only statistics\`): a hop of its own gets clicks of the last ${DAYS} days in the queue where a
+worker puts them, and makes its rows and rollups from them; they are of ${LINKS} links by Zipf's law, so that a tenth is of one.
+Then that link is asked for over HTTP, 1,440 times one after the other: hours of a week, days of two months, months of a
+year, by every dimension, with bots and without, after \`VACUUM ANALYZE\`. First its totals must equal what is counted from rows.
 
 ## Limits
 

@@ -2,17 +2,19 @@
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { measureCosts } from "./costs.ts";
 import type { Results } from "./figures.ts";
 import { type Ledger, readLedger } from "./hop.ts";
 import { describeSurroundings, type Surroundings } from "./machine.ts";
 import { type Bench, measureHop, measureReference, type Sample } from "./measure.ts";
 import { waitForQuiet } from "./processes.ts";
 import { findNginx } from "./references.ts";
+import { measureScale } from "./scale.ts";
 import { seed } from "./seed.ts";
 import { findRedis } from "./stream.ts";
 import { measureStatistics } from "./statistics.ts";
 import { measureStoring } from "./storing.ts";
-import { type PartName, type Subject, SUBJECTS } from "./subjects.ts";
+import { durations, type PartName, type Subject, SUBJECTS } from "./subjects.ts";
 import { madeUpCodes, writeWorkload } from "./workload.ts";
 import { findWrk } from "./wrk.ts";
 
@@ -65,12 +67,31 @@ export async function runBench(options: BenchOptions): Promise<BenchResults> {
   const rounds = await measureRounds(bench, subjects, options);
   if (stores) say("storing a backlog of clicks …");
   const storing = stores && redis !== undefined ? await measureStoring(bench, redis) : undefined;
-  if (only.includes("statistics")) say(`statistics of ${clicks.toLocaleString("en")} clicks …`);
+  const { measured: brief } = durations(seconds, { short: true });
+  if (only.includes("scale")) say("a thousand links, and a million …");
+  const scale = only.includes("scale")
+    ? await measureScale({ wrk, workDir, seconds: brief, signal })
+    : undefined;
+  if (only.includes("costs")) say("what metrics and traces cost …");
+  const costs = only.includes("costs")
+    ? await measureCosts({ wrk, workDir, seconds: brief, signal })
+    : undefined;
+  if (only.includes("statistics"))
+    say(`statistics of ${clicks.toLocaleString("en")} clicks: filling takes minutes …`);
   const statistics = only.includes("statistics")
-    ? await measureStatistics({ wrk, workDir, clicks, signal })
+    ? await measureStatistics({ wrk, workDir, clicks, signal, say })
     : undefined;
   const { firstStartsMs } = seeded;
-  return { ...rounds, firstStartsMs, storing, statistics, surroundings, finishedAt: new Date() };
+  return {
+    ...rounds,
+    firstStartsMs,
+    storing,
+    scale,
+    costs,
+    statistics,
+    surroundings,
+    finishedAt: new Date(),
+  };
 }
 
 async function measureRounds(

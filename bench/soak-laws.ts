@@ -1,5 +1,5 @@
 // What must be true of a soak, however long it was.
-import { median } from "./figures.ts";
+import { median } from "./median.ts";
 import type { Ledger } from "./hop.ts";
 import { ledgerBalances } from "./laws.ts";
 import type { Traffic } from "./soak-traffic.ts";

@@ -1,12 +1,13 @@
 // How long statistics take when there are few clicks, and when there are a hundred times as many.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Child, waitFor } from "./child.ts";
-import { ClickFiller } from "./click-filler.ts";
-import { connect } from "./database.ts";
-import { API_KEY, type Hop, listCodes, readLedger, startHop } from "./hop.ts";
-import { type Law, ledgerBalances } from "./laws.ts";
+import { waitFor } from "./child.ts";
+import { ClickFiller, LINKS } from "./click-filler.ts";
+import { connect, END_TIMEOUT_SECONDS } from "./database.ts";
+import { type Hop, readLedger, startHop } from "./hop.ts";
+import { type Law, ledgerBalances, statisticsAgree } from "./laws.ts";
 import { createLinks } from "./seed.ts";
+import { askInTurn, askTotals } from "./statistics-questions.ts";
 
 export interface StatisticsOptions {
   readonly wrk: string;
@@ -14,6 +15,7 @@ export interface StatisticsOptions {
   /** In the end; the first measurement is at a hundredth of it. */
   readonly clicks: number;
   readonly signal: AbortSignal;
+  readonly say: (line: string) => void;
 }
 
 export interface StatisticsSize {
@@ -33,41 +35,33 @@ export interface Statistics {
 }
 
 const GROWTH = 100;
-const LINKS = 2_000;
-const REQUESTS = 600;
-const WARM_UP = 100;
 const ROLLUP_TIMEOUT_MS = 900_000;
+/** Asking whether clicks wait reads past those that just left: a hundred times a second it would hold them up. */
+const ROLLUP_POLL_MS = 500;
 /** So that filling is not held up by pauses. */
 const HASTE = { HOP_TOTALS_INTERVAL_MS: "100", HOP_DIMENSIONS_INTERVAL_MS: "100" };
-const DIMENSIONS = ["country", "referrer", "browser", "os", "device", "language"];
-const INTERVALS = ["day", "hour", "month"];
 
-export async function measureStatistics({
-  wrk,
-  workDir,
-  clicks,
-  signal,
-}: StatisticsOptions): Promise<Statistics> {
+export async function measureStatistics(options: StatisticsOptions): Promise<Statistics> {
+  const { wrk, workDir, clicks, signal, say } = options;
   const dataDir = join(workDir, "statistics");
   await mkdir(dataDir, { recursive: true });
   await using started = new AsyncDisposableStack();
   const hop = await startHop({ args: [], env: HASTE }, dataDir, signal);
   started.defer(() => hop.child.stop());
   await createLinks(wrk, hop, LINKS, signal);
-  const [code = ""] = await listCodes(hop, 1, signal);
   const sql = await connect(dataDir);
-  started.defer(() => sql.end());
-  const filler = await ClickFiller.open(sql, code);
+  started.defer(() => sql.end({ timeout: END_TIMEOUT_SECONDS }));
+  const filler = await ClickFiller.open(sql);
 
-  const grow = async (total: number): Promise<StatisticsSize> => {
-    const startedAtMs = performance.now();
-    await filler.fillTo(total, signal);
-    await waitForRollups(filler, hop.child, signal);
-    const fillSeconds = (performance.now() - startedAtMs) / 1_000;
+  const grow = async (total: number) => {
+    const fillSeconds = await fill(filler, hop, total, options);
     // As autovacuum would within minutes.
     await sql`VACUUM ANALYZE`;
-    const times = await askOften(hop, code, signal);
-    return { clicks: filler.clicks, linkClicks: await filler.clicksOfLink(), ...times, fillSeconds };
+    say("asking …");
+    const link = await filler.popular();
+    const law = statisticsAgree(await askTotals(hop, link.code, signal), link);
+    const times = await askInTurn(hop, link.code, signal);
+    return { law, size: { clicks: filler.clicks, linkClicks: link.clicks, ...times, fillSeconds } };
   };
   const few = await grow(Math.ceil(clicks / GROWTH));
   const many = await grow(clicks);
@@ -75,38 +69,26 @@ export async function measureStatistics({
   await hop.child.stop();
   signal.throwIfAborted();
   const nothing = { verdict: "balanced", storedClicks: 0, dropped: {}, reasons: [] } as const;
-  return {
-    few,
-    many,
-    laws: [ledgerBalances({ ...nothing, reasons: [] }, await readLedger(dataDir), filler.clicks)],
-  };
+  const ledger = await readLedger(dataDir);
+  const balances = ledgerBalances({ ...nothing, reasons: [] }, ledger, filler.clicks);
+  return { few: few.size, many: many.size, laws: [few.law, many.law, balances] };
 }
 
-async function waitForRollups(filler: ClickFiller, child: Child, signal: AbortSignal): Promise<void> {
-  const done = async () => ((await filler.waiting()) ? undefined : true);
-  await waitFor("the rollups", child, done, { timeoutMs: ROLLUP_TIMEOUT_MS, signal });
-}
-
-/** One request after another, over one connection, every interval and dimension in turn. */
-async function askOften(
+/** @returns seconds until every click was in every rollup */
+async function fill(
+  filler: ClickFiller,
   hop: Hop,
-  code: string,
-  signal: AbortSignal,
-): Promise<{ p50Ms: number; p99Ms: number }> {
-  const times: number[] = [];
-  for (let request = 0; request < WARM_UP + REQUESTS; request++) {
-    const by = DIMENSIONS[request % DIMENSIONS.length];
-    const interval = INTERVALS[Math.floor(request / DIMENSIONS.length) % INTERVALS.length];
-    const startedAtMs = performance.now();
-    const response = await fetch(`${hop.url}/api/v1/links/${code}/stats?interval=${interval}&by=${by}`, {
-      signal,
-      headers: { Authorization: `Bearer ${API_KEY}` },
-    });
-    const answer = await response.text();
-    if (!response.ok) throw new Error(`hop gives no statistics: ${answer}`);
-    if (request >= WARM_UP) times.push(performance.now() - startedAtMs);
-  }
-  times.sort((a, b) => a - b);
-  const at = (part: number) => times[Math.min(times.length - 1, Math.floor(part * times.length))] ?? 0;
-  return { p50Ms: at(0.5), p99Ms: at(0.99) };
+  total: number,
+  { signal, say }: StatisticsOptions,
+): Promise<number> {
+  const startedAtMs = performance.now();
+  await filler.fillTo(total, signal);
+  const done = async () => {
+    await Bun.sleep(ROLLUP_POLL_MS);
+    return (await filler.waiting()) ? undefined : true;
+  };
+  await waitFor("the rollups", hop.child, done, { timeoutMs: ROLLUP_TIMEOUT_MS, signal });
+  const seconds = (performance.now() - startedAtMs) / 1_000;
+  say(`${filler.clicks.toLocaleString("en")} clicks are in the rollups after ${seconds.toFixed(0)} s`);
+  return seconds;
 }

@@ -8,18 +8,24 @@ export const SUBJECT_NAMES = [
   "stream",
   "stream-off",
   "batch",
+  "batch-2",
+  "v0.4",
   "v0.3",
+  "v0.2x4",
+  "v0.2x2",
+  "v0.2x1",
   "v0.1",
   "creates",
 ] as const;
 export type SubjectName = (typeof SUBJECT_NAMES)[number];
 
-/** What can be measured by itself: the subjects, then how clicks are stored and how statistics are read. */
-export const PART_NAMES = [...SUBJECT_NAMES, "storing", "statistics"] as const;
+/** What can be measured by itself: the subjects, then how clicks are stored, what many links do, what is
+ * observed costs, and how statistics are read. */
+export const PART_NAMES = [...SUBJECT_NAMES, "storing", "scale", "costs", "statistics"] as const;
 export type PartName = (typeof PART_NAMES)[number];
 
 /** Statistics fill a table for minutes, so they are measured when they are asked for. */
-export const DEFAULT_PARTS: readonly PartName[] = [...SUBJECT_NAMES, "storing"];
+export const DEFAULT_PARTS: readonly PartName[] = [...SUBJECT_NAMES, "storing", "scale", "costs"];
 
 export interface Subject {
   readonly name: SubjectName;
@@ -28,15 +34,26 @@ export interface Subject {
   readonly load: "redirects" | "prefetches" | "creates";
   /** Undefined for what hop is compared with. */
   readonly hop: HopSettings | undefined;
+  /** Measured for about half as long: what needs no goal's precision, so that all of it stays a matter of minutes. */
+  readonly short?: true;
 }
+
+/** Whole seconds, which is what wrk takes. */
+export function durations(seconds: number, { short }: Pick<Subject, "short">) {
+  if (!short) return { warmUp: seconds, measured: seconds };
+  return { warmUp: Math.ceil(seconds * SHORT_WARM_UP), measured: Math.ceil(seconds * SHORT_MEASURED) };
+}
+
+const SHORT_WARM_UP = 0.4;
+const SHORT_MEASURED = 0.6;
 
 const DEFAULT: HopSettings = { args: [], env: {} };
 /** The default once there is a Redis. */
 const STREAM: HopSettings = { args: [], env: {}, stream: true };
 
 export const SUBJECTS: readonly Subject[] = [
-  { name: "nginx", title: "nginx, `return 302`", load: "redirects", hop: undefined },
-  { name: "bun", title: "`Bun.serve` that only redirects", load: "redirects", hop: undefined },
+  { name: "nginx", title: "nginx, `return 302`", load: "redirects", hop: undefined, short: true },
+  { name: "bun", title: "`Bun.serve` that only redirects", load: "redirects", hop: undefined, short: true },
   {
     name: "async",
     title: "hop, `HOP_CLICKS_ACK=async`",
@@ -56,13 +73,35 @@ export const SUBJECTS: readonly Subject[] = [
     hop: STREAM,
   },
   { name: "batch", title: "hop, default: every click durable", load: "redirects", hop: DEFAULT },
-  preset("v0.3", "clicks through a stream", true),
-  preset("v0.1", "the baseline"),
+  {
+    name: "batch-2",
+    title: "hop, default, `--workers 2`",
+    load: "redirects",
+    hop: { args: ["--workers", "2"], env: {} },
+  },
+  preset("v0.4", "caches in the process and in Redis", STREAM),
+  preset("v0.3", "clicks through a stream", STREAM),
+  ...([4, 2, 1] as const).map((workers) => processes(workers)),
+  preset("v0.1", "the baseline", DEFAULT),
   { name: "creates", title: "hop, creates: `POST /api/v1/links`", load: "creates", hop: DEFAULT },
 ];
 
 /** A version of the ladder (docs/plan.md). */
-function preset(name: Extract<SubjectName, `v${string}`>, adds: string, stream?: true): Subject {
+function preset(name: "v0.1" | "v0.3" | "v0.4", adds: string, { stream }: HopSettings): Subject {
   const hop: HopSettings = { args: ["--preset", name], env: {}, ...(stream && { stream }) };
-  return { name, title: `hop, \`--preset ${name}\`: ${adds}`, load: "redirects", hop };
+  const title = `hop, \`--preset ${name}\`: ${adds}`;
+  // A cache has to be filled before it is measured, and that takes the whole warm-up.
+  return { name, title, load: "redirects", hop, ...(name !== "v0.4" && { short: true }) };
+}
+
+/** What v0.2 adds to throughput are processes, so it is measured with several numbers of them. */
+function processes(workers: 1 | 2 | 4): Subject {
+  const args = ["--preset", "v0.2", "--workers", String(workers)];
+  return {
+    name: `v0.2x${workers}`,
+    title: `hop, \`${args.join(" ")}\``,
+    load: "redirects",
+    hop: { args, env: {} },
+    short: true,
+  };
 }

@@ -28,7 +28,7 @@ import { openLimits } from "./open-limits.ts";
 import { openRecorder } from "./open-recorder.ts";
 import { openSharedRedis } from "./open-redis.ts";
 import { openResolver } from "./open-resolver.ts";
-import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
+import { openConnections, openStorage, type Storage } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
 import { openTracing } from "./open-tracing.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
@@ -71,7 +71,7 @@ export async function startServer(
   await using started = new AsyncDisposableStack();
   const storage = await openStorage(config, log);
   started.defer(() => storage.close());
-  await waitForPostgres(storage.sql, config.startTimeoutMs, log);
+  await openConnections(storage, config.startTimeoutMs, log);
   for (const step of await migrate(storage.sql)) log.info({ migration: step }, "migrated");
   const newAdminKey = await new PostgresKeyStore(storage.sql).bootstrap(config.adminKey);
 
@@ -132,7 +132,7 @@ export async function startServer(
   const departure = new Departure();
   const server = listen({
     sharing,
-    onAnswer: (answer) => (departure.begun ? sayGoodbye(answer) : answer),
+    onAnswer: (answer) => sayGoodbye(answer, departure),
     host: config.host,
     port: config.port,
     idleTimeoutSeconds: config.idleTimeoutSeconds,

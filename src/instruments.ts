@@ -16,6 +16,7 @@ export function createInstruments(version: string) {
     help: "1, with the version of hop",
     labelNames: ["version"],
     registers: [registry],
+    aggregator: "first",
   }).set({ version }, 1);
   const histogram = (name: string, help: string, buckets: readonly number[]) =>
     new FastHistogram({ name, help, buckets, registry });

@@ -2,15 +2,13 @@
 import type { Config } from "./config.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Log } from "./lib/log.ts";
-import type { LookupBounds, RouteSource } from "./links/resolve.ts";
+import { fresh, type LookupBounds, type RouteSource } from "./links/resolve.ts";
 import { openReplica, type ReplicaReads } from "./open-replica.ts";
 import type { Storage } from "./open-storage.ts";
 
 export interface Lookups extends ReplicaReads {
   /** Lookups depend on hearing of changes, with or without a cache. */
   readonly replicated: boolean;
-  /** How long an answer may be kept, so that with its own age it is no older than HOP_CACHE_TTL_MS. */
-  readonly cacheTtlMs: number;
 }
 
 interface LookupParts {
@@ -28,14 +26,12 @@ export function openLookups(
   primary: (bounds: LookupBounds) => RouteSource,
 ): Lookups {
   const url = config.databaseReadUrl;
-  if (url === undefined) {
-    return { source: primary(bounds), replicated: false, cacheTtlMs: config.cacheTtlMs, ...INDIFFERENT };
-  }
+  if (url === undefined) return { source: fresh(primary(bounds)), replicated: false, ...INDIFFERENT };
   const reads = openReplica(
     { config, url, primarySql: storage.hotSql, primary, bounds, registry: instruments.registry, log },
     started,
   );
-  return { ...reads, replicated: true, cacheTtlMs: config.cacheTtlMs - config.replicaLagMaxMs };
+  return { ...reads, replicated: true };
 }
 
 /** The primary is never behind, so nothing has to be told to its lookups. */

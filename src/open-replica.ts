@@ -7,14 +7,14 @@ import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { type Position, ReplicaRule } from "./links/replica-rule.ts";
 import { LOOKUP_OUTCOMES, ReplicatedLookup } from "./links/replicated-lookup.ts";
-import type { LookupBounds, RouteSource } from "./links/resolve.ts";
+import type { LookupBounds, RouteLookup, RouteSource } from "./links/resolve.ts";
 import { type Database, openDatabase } from "./storage/postgres/database.ts";
 import { PostgresReplica, primaryPosition } from "./storage/postgres/replica.ts";
 import { watchPool } from "./storage/postgres/watched-pool.ts";
 
 /** What has to be told of changes before a lookup may follow from them. */
 export interface ReplicaReads {
-  readonly source: RouteSource;
+  readonly source: RouteLookup;
   changed(code: string): void;
   /** Any link may have changed. */
   gap(): void;

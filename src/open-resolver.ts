@@ -5,14 +5,7 @@ import { Breaker } from "./lib/breaker.ts";
 import { systemClock } from "./lib/clock.ts";
 import { DeadlineError, timely } from "./lib/deadline.ts";
 import type { Log } from "./lib/log.ts";
-import {
-  batchedLookup,
-  directLookup,
-  type FindingSource,
-  fresh,
-  type Resolver,
-  uncached,
-} from "./links/resolve.ts";
+import { batchedLookup, directLookup, type FindingSource, type Resolver, uncached } from "./links/resolve.ts";
 import { type CacheResult, RouteCache } from "./links/route-cache.ts";
 import { SharedRouteCache } from "./links/shared-cache.ts";
 import { Trust } from "./links/trust.ts";
@@ -62,9 +55,8 @@ export async function openResolver(
   );
   const tiered = cache === "redis" || cache === "tiered";
   const shared = tiered ? await openSharedCache(parts, lookups, started) : undefined;
-  const source = shared ?? fresh(lookups.source);
-  const memory =
-    cache === "memory" || cache === "tiered" ? createMemoryCache(parts, source, lookups) : undefined;
+  const source = shared ?? lookups.source;
+  const memory = cache === "memory" || cache === "tiered" ? createMemoryCache(parts, source) : undefined;
   if (cache !== "off" || lookups.replicated) await listen(parts, { lookups, shared, memory }, started);
   return {
     resolver: memory ?? uncached(source),
@@ -76,16 +68,12 @@ export async function openResolver(
   };
 }
 
-function createMemoryCache(
-  { config, instruments }: ResolverParts,
-  source: FindingSource,
-  { cacheTtlMs }: Lookups,
-): RouteCache {
+function createMemoryCache({ config, instruments }: ResolverParts, source: FindingSource): RouteCache {
   return new RouteCache({
     source,
     clock: systemClock,
     random: Math.random,
-    ttlMs: cacheTtlMs,
+    ttlMs: config.cacheTtlMs,
     maxEntries: config.cacheEntries,
     maxBytes: config.cacheBytes,
     unknownTtlMs: config.unknownTtlMs,
@@ -102,10 +90,10 @@ const now = () => performance.now();
 /** Waits no longer for Redis than for a connection: until it answers, Postgres is asked. */
 async function openSharedCache(
   { config, instruments, log }: ResolverParts,
-  { source, cacheTtlMs: ttlMs }: Lookups,
+  { source }: Lookups,
   started: AsyncDisposableStack,
 ): Promise<SharedRouteCache> {
-  const { cacheTimeoutMs: timeoutMs } = config;
+  const { cacheTimeoutMs: timeoutMs, cacheTtlMs: ttlMs } = config;
   // Apart from the stream's: behind a large batch of clicks a lookup would wait.
   const client = openRedis(redisAddress(config), "hop cache", complain(log));
   started.defer(() => client.disconnect());

@@ -61,6 +61,19 @@ async function findDatabase(
   return embedded.connection;
 }
 
+/**
+ * Waits until Postgres accepts connections, and opens those of redirects: a process that takes the place of another is asked at
+ * once for links that it has not cached, and their lookups should not wait for connections too. @throws as waitForPostgres
+ */
+export async function openConnections(storage: Storage, timeoutMs: number, log: Log): Promise<void> {
+  await waitForPostgres(storage.sql, timeoutMs, log);
+  if (storage.hotSql === storage.sql) return;
+  // Questions that are asked at once take a connection each.
+  await Promise.all(
+    Array.from({ length: HOT_CONNECTIONS }, () => waitForPostgres(storage.hotSql, timeoutMs, log)),
+  );
+}
+
 const RETRY_MS = 250;
 
 /**

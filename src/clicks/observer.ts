@@ -29,7 +29,7 @@ export class ClickObserver {
   readonly #options: ClickObserverOptions;
   readonly #profiles = new Memo<Profile>(REMEMBERED_KINDS);
   #saltUntilMs = 0;
-  #salt: Uint8Array = new Uint8Array();
+  #salt = "";
 
   constructor(options: ClickObserverOptions) {
     this.#options = options;
@@ -63,10 +63,10 @@ export class ClickObserver {
     return profile;
   }
 
-  #saltAt(atMs: number): Uint8Array {
+  #saltAt(atMs: number): string {
     if (atMs >= this.#saltUntilMs || atMs < this.#saltUntilMs - DAY_MS) {
       const startOfDayMs = atMs - (atMs % DAY_MS);
-      this.#salt = this.#options.salt(new Date(startOfDayMs).toISOString().slice(0, 10));
+      this.#salt = this.#options.salt(new Date(startOfDayMs).toISOString().slice(0, 10)).toHex();
       this.#saltUntilMs = startOfDayMs + DAY_MS;
     }
     return this.#salt;

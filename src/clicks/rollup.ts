@@ -25,9 +25,9 @@ export interface RollupKeeperOptions {
 
 /** Clicks in one transaction: some 0.5 s of one core. Larger sets are cheaper a click, since a link's clicks are one update. */
 const TOTALS_SET = 100_000;
-/** Some 4 s of one core, in the background. */
+/** Some 7 s of one core for clicks of one day, in the background. */
 const DIMENSIONS_SET = 400_000;
-/** What a reader waits for: at most some 0.2 s of work. */
+/** What a reader waits for: at most some 0.4 s of work. */
 const READER_SET = 20_000;
 
 export class RollupKeeper {

@@ -17,7 +17,12 @@ export function addBench(program: Command): void {
   program
     .command("bench")
     .description("measure hop beside nginx and a bare Bun.serve; exit code 1 when a sanity law is broken")
-    .option("--seconds <number>", "of each warm-up and each measurement", positive, 5)
+    .option(
+      "--seconds <number>",
+      "of each warm-up and each measurement; less for what has no goal",
+      positive,
+      4,
+    )
     .option("--repeats <number>", "rounds; figures are medians over them", positive, 3)
     .option("--links <number>", "links that are asked for", positive, 100_000)
     .option("--clicks <number>", "in the table that the statistics are measured on", positive, 1_000_000)

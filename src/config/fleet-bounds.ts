@@ -46,7 +46,7 @@ export const FLEET_BOUNDS = {
     "crashes",
     5,
     1_000,
-    "hop gives up when its processes crashed this often each, on average, within HOP_CRASH_WINDOW_MS",
+    "hop gives up when each of its processes crashed this often within HOP_CRASH_WINDOW_MS",
   ),
   crashWindowMs: ms("HOP_CRASH_WINDOW_MS", 60_000, HOUR_MS, "crashes older than this are forgotten"),
   restartMs: ms(

@@ -1,7 +1,7 @@
 // When a process that crashed is started again, and when there is no sense in it any more.
 
 export interface CrashBounds {
-  /** Crashes of each process, on average over all, within the window: more is a loop. */
+  /** Crashes of each process within the window: when all have had as many, it is a loop. */
   readonly max: number;
   readonly windowMs: number;
   /** Before a first restart. */
@@ -9,10 +9,7 @@ export interface CrashBounds {
   readonly restartMaxMs: number;
 }
 
-/**
- * Remembers the crashes of the last window. One process of several that cannot be started is not a loop: with doubling
- * delays it crashes too seldom, and the others serve.
- */
+/** Remembers the crashes of the last window. One process of several that cannot be started is no loop: the others serve. */
 export class Crashes {
   readonly #bounds: CrashBounds;
   readonly #processes: number;
@@ -30,8 +27,11 @@ export class Crashes {
     const { max, windowMs, restartMs, restartMaxMs } = this.#bounds;
     this.#recent = this.#recent.filter(({ atMs }) => atMs > nowMs - windowMs);
     this.#recent.push({ slot, atMs: nowMs });
-    if (this.#recent.length >= max * this.#processes) return "loop";
-    const earlier = this.#recent.filter((crash) => crash.slot === slot).length - 1;
+    const bySlot = new Map<number, number>();
+    for (const crash of this.#recent) bySlot.set(crash.slot, (bySlot.get(crash.slot) ?? 0) + 1);
+    const looping = [...bySlot.values()].filter((crashes) => crashes >= max);
+    if (looping.length === this.#processes) return "loop";
+    const earlier = (bySlot.get(slot) ?? 1) - 1;
     // Half of it is random, so that processes that died together do not come back together.
     return Math.min(restartMaxMs, restartMs * 2 ** earlier) * (0.5 + this.#random() / 2);
   }

@@ -6,6 +6,7 @@ const metricValue = z.object({
   /** JSON has no NaN, which an idle gauge may be. */
   value: z
     .number()
+    .or(z.nan())
     .nullable()
     .transform((value) => value ?? Number.NaN),
   labels: z.record(z.string(), z.union([z.string(), z.number()])),

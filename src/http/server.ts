@@ -20,7 +20,7 @@ export interface ServerOptions {
   readonly maxBodyBytes: number;
   readonly redirect: Redirect;
   readonly preview: Preview;
-  readonly app: ReturnType<typeof createApp>;
+  readonly app: Pick<ReturnType<typeof createApp>, "fetch">;
   readonly trustedProxies: TrustedProxies;
   /** Whether other processes listen on the port too: the first of them claims it, the others join. */
   readonly sharing: Sharing;

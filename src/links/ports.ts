@@ -62,7 +62,7 @@ export interface RouteCopy {
   readonly route: Route | undefined;
   /** The route's own; without a route, what `recall` said before the lookup. */
   readonly version: number;
-  /** `asOfMs` of the recall before the lookup: the copy lives from then on, however late it is kept. */
+  /** `asOfMs` of the recall before the lookup, less the age of its answer: the copy lives from then on, however late it is kept. */
   readonly bornMs: number;
   readonly lifeMs: number;
 }
@@ -80,7 +80,7 @@ export interface RouteCopies {
   recall(codes: readonly string[], leaseMs: number): Promise<readonly Recalled[]>;
   /**
    * Keeps what is newer than what is there: by version, then by birth, which a fence has none of. True where it was kept.
-   * Whatever becomes of it, nobody is `busy` with the code any more.
+   * Whatever becomes of it, also when nothing is left of its life, nobody is `busy` with the code any more.
    */
   keep(news: readonly (RouteCopy | RouteFence)[]): Promise<readonly boolean[]>;
   /** Resolves when every part of the store answers. */

@@ -42,6 +42,11 @@ export class ReplicaRule {
     this.#options = options;
   }
 
+  /** An answer that is allowed is no older. */
+  get maxLagMs(): number {
+    return this.#options.maxLagMs;
+  }
+
   /** This link changed. To be called before anything is looked up because of it. */
   changed(code: string): void {
     if (this.#changes.size >= this.#options.maxChanges && !this.#changes.has(code)) return this.gap();

@@ -4,7 +4,7 @@ import { orUnavailable } from "../lib/deadline.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Route } from "./link.ts";
 import type { Position, ReplicaRule } from "./replica-rule.ts";
-import type { LookupBounds, RouteSource } from "./resolve.ts";
+import type { LookedUp, LookupBounds, RouteLookup, RouteSource } from "./resolve.ts";
 
 /** What a replica says: undefined where it has no such link. */
 export interface ReplicaAnswer {
@@ -48,7 +48,7 @@ interface Found {
  * A miss at the replica is asked at the primary, so a link that was just made is never unknown. While the primary cannot be
  * asked, links that the replica has are served; for the others that is TEMPORARILY_UNAVAILABLE.
  */
-export class ReplicatedLookup implements RouteSource {
+export class ReplicatedLookup implements RouteLookup {
   readonly #options: ReplicatedLookupOptions;
   readonly #lookups: Coalescer<string, Found>;
   /** How far the replica was last; undefined while it is not to be asked. */
@@ -78,7 +78,7 @@ export class ReplicatedLookup implements RouteSource {
     this.#primaryAway = false;
   }
 
-  async find(code: string): Promise<Route | undefined> {
+  async find(code: string): Promise<LookedUp> {
     const { rule, bounds, neededTimeoutMs, onLookup } = this.#options;
     let found: Found | undefined;
     if (this.#replayed !== undefined && rule.allows(code, this.#replayed)) {
@@ -87,17 +87,18 @@ export class ReplicatedLookup implements RouteSource {
         // Asked again: it may be another replica, or the link has changed meanwhile.
         const allowed = rule.allows(code, found.replayed);
         onLookup("replica", allowed ? "found" : "outdated");
-        if (allowed) return found.route;
+        if (allowed) return { route: found.route, ageMs: rule.maxLagMs, shareable: true };
       } else if (found !== undefined) onLookup("replica", "unknown");
     }
     try {
-      return await this.#askPrimary(code);
+      return { route: await this.#askPrimary(code), ageMs: 0, shareable: true };
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       const { route, replayed } = found ?? (await this.#askReplica(code, neededTimeoutMs)) ?? {};
       if (route === undefined || replayed === undefined || !rule.allowsInNeed(code, replayed)) throw error;
       onLookup("replica", "needed");
-      return route;
+      // As old as it may be, here it ends when changes are heard again; a process that starts later would not know.
+      return { route, ageMs: rule.maxLagMs, shareable: false };
     }
   }
 

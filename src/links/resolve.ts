@@ -9,10 +9,20 @@ export interface RouteSource {
   find(code: string): Promise<Route | undefined>;
 }
 
-/** A route, or that there is none, and how long ago Postgres said so. */
+/** A route, or that there is none, and how long ago at most that was so. */
 export interface Finding {
   readonly route: Route | undefined;
   readonly ageMs: number;
+}
+
+/** What Postgres says; the answer is for nobody but the asker when it is not shareable, because its age is not known. */
+export interface LookedUp extends Finding {
+  readonly shareable: boolean;
+}
+
+/** Lookups in Postgres, whichever server answers. Throws TEMPORARILY_UNAVAILABLE when none can be asked. */
+export interface RouteLookup {
+  find(code: string): Promise<LookedUp>;
 }
 
 /** What a cache asks. */
@@ -22,8 +32,8 @@ export interface FindingSource {
 }
 
 /** A source of routes as they are now. */
-export function fresh(source: RouteSource): FindingSource {
-  return { find: async (code) => ({ route: await source.find(code), ageMs: 0 }) };
+export function fresh(source: RouteSource): RouteLookup {
+  return { find: async (code) => ({ route: await source.find(code), ageMs: 0, shareable: true }) };
 }
 
 /** Asks a shared cache each time. */

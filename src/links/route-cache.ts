@@ -181,7 +181,7 @@ export class RouteCache implements RouteSource {
       this.#unknown.set(code, clock() + unknownTtlMs - ageMs, 1);
       return;
     }
-    // Jitter only shortens: the bound of the promise is ttlMs, and what a copy in Redis has used of it is gone.
+    // Jitter only shortens: the bound of the promise is ttlMs, and what the age of the answer has used of it is gone.
     const freshUntilMs = clock() + ttlMs * (1 - random() * 0.1) - ageMs;
     const bytes = 2 * (code.length + route.target.length) + ENTRY_OVERHEAD_BYTES;
     this.#known.set(code, { route, freshUntilMs, epoch: this.#epoch }, bytes);

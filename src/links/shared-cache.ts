@@ -4,7 +4,7 @@ import { Coalescer } from "../lib/coalescer.ts";
 import { timely } from "../lib/deadline.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Recalled, RouteCopies, RouteCopy, RouteFence } from "./ports.ts";
-import type { Finding, FindingSource, RouteSource } from "./resolve.ts";
+import type { Finding, FindingSource, RouteLookup } from "./resolve.ts";
 import type { Trust } from "./trust.ts";
 
 /** What a lookup in the shared cache found; the label of hop_cache_requests_total. */
@@ -13,7 +13,7 @@ export type SharedResult = (typeof SHARED_RESULTS)[number];
 
 export interface SharedRouteCacheOptions {
   readonly copies: RouteCopies;
-  readonly source: RouteSource;
+  readonly source: RouteLookup;
   readonly trust: Trust;
   readonly breaker: Breaker;
   /** Monotonic milliseconds. */
@@ -33,9 +33,9 @@ export interface SharedRouteCacheOptions {
 }
 
 /**
- * A copy is born when Postgres is about to be asked and lives from then on, whoever holds it; a change leaves a fence that
- * older copies cannot pass. The lease is that of Nishtala et al., "Scaling Memcache at Facebook", 2013; versions take the
- * place of its tokens.
+ * A copy is born when Postgres is about to be asked, or earlier by as much as the server that answers may be behind, and
+ * lives from then on, whoever holds it; a change leaves a fence that older copies cannot pass. The lease is that of Nishtala
+ * et al., "Scaling Memcache at Facebook", 2013; versions take the place of its tokens.
  */
 export class SharedRouteCache implements FindingSource {
   readonly #options: SharedRouteCacheOptions;
@@ -102,15 +102,18 @@ export class SharedRouteCache implements FindingSource {
   async #lookUp(code: string, recalled: Recalled | undefined): Promise<Finding> {
     const { source, now, random, ttlMs, unknownTtlMs } = this.#options;
     const askedAtMs = now();
-    const route = await source.find(code);
+    const { route, ageMs, shareable } = await source.find(code);
     if (recalled !== undefined) {
       // Jitter only shortens: the bound of the promise is ttlMs.
-      const lifeMs = route === undefined ? unknownTtlMs : ttlMs * (1 - random() * 0.1);
+      const fullLifeMs = route === undefined ? unknownTtlMs : ttlMs * (1 - random() * 0.1);
+      // Without a life it is not kept, and nobody waits for it any more.
+      const lifeMs = shareable ? Math.floor(fullLifeMs) : 0;
       const version = route?.version ?? recalled.version;
+      const bornMs = Math.floor(recalled.asOfMs - ageMs);
       // Awaited, so that what was answered here cannot be followed by an older copy that somebody else is late with.
-      await this.#submit({ code, route, version, bornMs: recalled.asOfMs, lifeMs: Math.floor(lifeMs) });
+      await this.#submit({ code, route, version, bornMs, lifeMs });
     }
-    return { route, ageMs: now() - askedAtMs };
+    return { route, ageMs: ageMs + now() - askedAtMs };
   }
 
   #ask(code: string): Promise<Recalled | undefined> | undefined {

@@ -95,12 +95,14 @@ describe("behind nginx", () => {
       const claims = { "X-Forwarded-For": `203.0.113.${visit}`, "User-Agent": "Mozilla/5.0" };
       await fetch(`${nginx.url}/who`, { redirect: "manual", headers: claims });
     }
+    await waitFor("the visitor is counted", async () => (await visitors()).unique > 0);
     expect(await visitors()).toMatchObject({ total: 5, unique: 1 });
     // Without the proxy the same claim comes from an address that is trusted.
     await first().api("GET", "/who", undefined, {
       "X-Forwarded-For": "203.0.113.9",
       "User-Agent": "Mozilla/5.0",
     });
+    await waitFor("the second visitor is counted", async () => (await visitors()).unique > 1);
     expect(await visitors()).toMatchObject({ total: 6, unique: 2 });
   });
 

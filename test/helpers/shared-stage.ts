@@ -3,7 +3,7 @@ import { manualClock } from "../../src/lib/clock.ts";
 import { Breaker } from "../../src/lib/breaker.ts";
 import type { Route } from "../../src/links/link.ts";
 import type { RouteCopies } from "../../src/links/ports.ts";
-import type { RouteSource } from "../../src/links/resolve.ts";
+import { fresh, type RouteLookup, type RouteSource } from "../../src/links/resolve.ts";
 import { SharedRouteCache, type SharedResult } from "../../src/links/shared-cache.ts";
 import { Trust } from "../../src/links/trust.ts";
 import { MemoryRouteCopies } from "../contract/memory-route-copies.ts";
@@ -44,7 +44,7 @@ export class SharedStage {
     return ++this.#version;
   }
 
-  process(options: { source?: RouteSource; leaseMs?: number } = {}): SharedProcess {
+  process(options: { source?: RouteSource; lookup?: RouteLookup; leaseMs?: number } = {}): SharedProcess {
     const results: SharedResult[] = [];
     const asked: string[] = [];
     const trust = new Trust({ now: this.clock, ttlMs: TTL_MS, maxChanges: 1_000 });
@@ -55,9 +55,10 @@ export class SharedStage {
       onClose: () => trust.distrust(),
     });
     const source = options.source ?? { find: async (code: string) => this.routes.get(code) };
+    const lookup = options.lookup ?? fresh(source);
     const cache = new SharedRouteCache({
       copies: this.#copies,
-      source: { find: (code) => (asked.push(code), source.find(code)) },
+      source: { find: (code) => (asked.push(code), lookup.find(code)) },
       trust,
       breaker,
       now: this.clock,

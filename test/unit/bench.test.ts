@@ -1,11 +1,20 @@
 // The benchmark's arithmetic: what it says of a run must follow from the run.
 import { describe, expect, test } from "bun:test";
 import { chartOf } from "../../bench/chart.ts";
-import { figure, judgeGoals, median, ratio, type Results } from "../../bench/figures.ts";
+import { figure, judgeGoals, ratio, type Results } from "../../bench/figures.ts";
 import type { Ledger } from "../../bench/hop.ts";
-import { countsAgree, ledgerBalances, littlesLaw, noErrors, quiet } from "../../bench/laws.ts";
+import {
+  countsAgree,
+  ledgerBalances,
+  littlesLaw,
+  noErrors,
+  quiet,
+  statisticsAgree,
+} from "../../bench/laws.ts";
 import type { Sample } from "../../bench/measure.ts";
+import { median } from "../../bench/median.ts";
 import { pageOf } from "../../bench/page.ts";
+import { quantile, questions } from "../../bench/statistics-questions.ts";
 import type { SubjectName } from "../../bench/subjects.ts";
 import { seededRandom, zipfSequence } from "../../bench/workload.ts";
 import type { WrkReport } from "../../bench/wrk.ts";
@@ -38,7 +47,7 @@ function ledger(storedClicks: number, dropped = {}, verdict: Ledger["verdict"] =
 /** Of the goals of storing and of statistics, which are the last. */
 function verdicts(results: Partial<Results>): (boolean | undefined)[] {
   const goals = judgeGoals({ samples: [], firstStartsMs: [], ...results });
-  return goals.slice(-5).map(({ met }) => met);
+  return goals.slice(-6).map(({ met }) => met);
 }
 
 describe("figures", () => {
@@ -83,8 +92,8 @@ describe("figures", () => {
     };
     const size = { clicks: 100, linkClicks: 10, p50Ms: 2, p99Ms: 9, fillSeconds: 1 };
     const statistics = { few: size, many: { ...size, p50Ms: 2.9, p99Ms: 51 }, laws: [] };
-    expect(verdicts({ storing, statistics })).toEqual([false, true, false, false, true]);
-    expect(verdicts({})).toEqual(Array.from({ length: 5 }, () => undefined));
+    expect(verdicts({ storing, statistics })).toEqual([false, true, false, false, true, false]);
+    expect(verdicts({})).toEqual(Array.from({ length: 6 }, () => undefined));
   });
 });
 
@@ -121,12 +130,35 @@ describe("laws", () => {
     expect(countsAgree(999, 1_000, 2).holds).toBe(false);
   });
 
+  test("statistics agree with the rows in clicks, in their sum over a dimension and in visitors", () => {
+    const answered = { clicks: 10, ofDevices: 10, visitors: 4 };
+    expect(statisticsAgree(answered, { clicks: 10, visitors: 4 }).holds).toBe(true);
+    expect(statisticsAgree(answered, { clicks: 11, visitors: 4 }).holds).toBe(false);
+    expect(statisticsAgree(answered, { clicks: 10, visitors: 5 }).holds).toBe(false);
+    expect(statisticsAgree({ ...answered, ofDevices: 9 }, { clicks: 10, visitors: 4 }).holds).toBe(false);
+  });
+
   test("every redirect served is stored or dropped for a reason", () => {
     expect(ledgerBalances(ledger(100), ledger(150), 50).holds).toBe(true);
     expect(ledgerBalances(ledger(100), ledger(140, { queue_full: 10 }), 50).holds).toBe(true);
     expect(ledgerBalances(ledger(100), ledger(149), 50).holds).toBe(false);
     expect(ledgerBalances(ledger(100), ledger(150, {}, "undecided"), 50).holds).toBe(false);
   });
+});
+
+test("a quantile is the smallest value that so many do not pass", () => {
+  const values = Array.from({ length: 200 }, (_, index) => 200 - index);
+  expect([quantile(values, 0.5), quantile(values, 0.99), quantile(values, 1)]).toEqual([100, 198, 200]);
+  expect(() => quantile([], 0.5)).toThrow(RangeError);
+});
+
+test("statistics are asked for every interval, dimension and way to treat bots", () => {
+  const asked = questions().map((query) => {
+    const { from, ...rest } = Object.fromEntries(new URLSearchParams(query));
+    expect(Date.parse(from ?? "")).toBeLessThan(Date.now());
+    return Object.values(rest).join(" ");
+  });
+  expect(new Set(asked).size).toBe(3 * 6 * 2);
 });
 
 test("the first of 1,000 links gets its share by Zipf's law", () => {

@@ -51,35 +51,50 @@ beforeEach(async () => {
   await stage.check(10);
 });
 
+describe("how old an answer may be", () => {
+  test("the primary's is new, and the replica's as old as a replica may be that is used", async () => {
+    expect(await stage.lookup.find("a")).toEqual({ route: OLD, ageMs: MAX_LAG_MS, shareable: true });
+    stage.rule.changed("a");
+    expect(await stage.lookup.find("a")).toEqual({ route: NEW, ageMs: 0, shareable: true });
+    expect(await stage.lookup.find("nobody")).toEqual({ route: undefined, ageMs: 0, shareable: true });
+  });
+
+  test("nobody knows while the primary is away, so that answer is not for others", async () => {
+    stage.primary = undefined;
+    stage.clock.advance(2 * MAX_LAG_MS);
+    expect(await stage.lookup.find("a")).toEqual({ route: OLD, ageMs: MAX_LAG_MS, shareable: false });
+  });
+});
+
 describe("a lookup", () => {
   test("is answered by the replica when that is allowed", async () => {
-    expect(await stage.lookup.find("a")).toBe(OLD);
+    expect((await stage.lookup.find("a")).route).toBe(OLD);
     expect(stage.outcomes).toEqual(["replica found"]);
   });
 
   test("of a link that changed is answered by the primary without asking the replica", async () => {
     stage.rule.changed("a");
-    expect(await stage.lookup.find("a")).toBe(NEW);
+    expect((await stage.lookup.find("a")).route).toBe(NEW);
     expect(stage.outcomes).toEqual(["primary found"]);
   });
 
   test("that the replica answers from an earlier state than it last had goes to the primary", async () => {
     stage.replayed = 9;
-    expect(await stage.lookup.find("a")).toBe(NEW);
+    expect((await stage.lookup.find("a")).route).toBe(NEW);
     expect(stage.outcomes).toEqual(["replica outdated", "primary found"]);
   });
 
   test("of a link that changes while the replica is asked goes to the primary", async () => {
     const finding = stage.lookup.find("a");
     stage.rule.changed("a");
-    expect(await finding).toBe(NEW);
+    expect((await finding).route).toBe(NEW);
     expect(stage.outcomes).toEqual(["replica outdated", "primary found"]);
   });
 
   test("that the replica does not find is made at the primary", async () => {
     stage.replica = {};
-    expect(await stage.lookup.find("a")).toBe(NEW);
-    expect(await stage.lookup.find("nobody")).toBeUndefined();
+    expect((await stage.lookup.find("a")).route).toBe(NEW);
+    expect((await stage.lookup.find("nobody")).route).toBeUndefined();
     expect(stage.outcomes).toEqual([
       "replica unknown",
       "primary found",
@@ -90,11 +105,11 @@ describe("a lookup", () => {
 
   test("goes to the primary after the replica failed, until a check finds it again", async () => {
     stage.replica = undefined;
-    expect(await stage.lookup.find("a")).toBe(NEW);
+    expect((await stage.lookup.find("a")).route).toBe(NEW);
     stage.replica = { a: OLD };
-    expect(await stage.lookup.find("a")).toBe(NEW);
+    expect((await stage.lookup.find("a")).route).toBe(NEW);
     await stage.check(10);
-    expect(await stage.lookup.find("a")).toBe(OLD);
+    expect((await stage.lookup.find("a")).route).toBe(OLD);
     expect(stage.outcomes).toEqual(["replica failed", "primary found", "primary found", "replica found"]);
   });
 });
@@ -106,8 +121,8 @@ describe("while the primary is away a lookup", () => {
   });
 
   test("is answered by the replica, however far behind it is", async () => {
-    expect(await stage.lookup.find("a")).toBe(OLD);
-    expect(await stage.lookup.find("a")).toBe(OLD);
+    expect((await stage.lookup.find("a")).route).toBe(OLD);
+    expect((await stage.lookup.find("a")).route).toBe(OLD);
     // The second does not wait for the primary again.
     expect(stage.outcomes).toEqual(["primary failed", "replica needed", "replica needed"]);
   });
@@ -126,6 +141,6 @@ describe("while the primary is away a lookup", () => {
     stage.primary = { a: NEW };
     stage.lookup.primaryIsBack();
     stage.rule.changed("a");
-    expect(await stage.lookup.find("a")).toBe(NEW);
+    expect((await stage.lookup.find("a")).route).toBe(NEW);
   });
 });

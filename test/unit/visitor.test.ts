@@ -5,8 +5,8 @@ import * as fc from "fast-check";
 import { CountryReader, visitorHash } from "../../src/clicks/visitor.ts";
 import { Memo } from "../../src/lib/memo.ts";
 
-const SALT = new Uint8Array(32).fill(7);
-const OTHER_SALT = new Uint8Array(32).fill(8);
+const SALT = "07".repeat(32);
+const OTHER_SALT = "08".repeat(32);
 
 /** The error that opening `path` as a country database ends in. */
 function failure(path: string): Promise<unknown> {
@@ -15,13 +15,13 @@ function failure(path: string): Promise<unknown> {
 
 describe("a visitor's hash", () => {
   test("is the first 64 bits of SHA-256 over salt, address and user agent", () => {
-    const digest = new Bun.CryptoHasher("sha256").update(SALT).update("192.0.2.1\nMozilla/5.0").digest();
+    const digest = new Bun.CryptoHasher("sha256").update(`${SALT}\n192.0.2.1\nMozilla/5.0`).digest();
     expect(visitorHash(SALT, "192.0.2.1", "Mozilla/5.0")).toBe(digest.readBigInt64BE(0));
   });
 
   test("is the same for the same visitor and another for another address, agent or day", () => {
     const hash = visitorHash(SALT, "192.0.2.1", "Mozilla/5.0");
-    expect(visitorHash(SALT.slice(), "192.0.2.1", "Mozilla/5.0")).toBe(hash);
+    expect(visitorHash(SALT, "192.0.2.1", "Mozilla/5.0")).toBe(hash);
     const others = [
       visitorHash(OTHER_SALT, "192.0.2.1", "Mozilla/5.0"),
       visitorHash(SALT, "192.0.2.2", "Mozilla/5.0"),
@@ -35,7 +35,7 @@ describe("a visitor's hash", () => {
   test("fits a Postgres bigint and repeats itself for any header", () => {
     fc.assert(
       fc.property(
-        fc.uint8Array({ minLength: 32, maxLength: 32 }),
+        fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => bytes.toHex()),
         fc.ipV4(),
         fc.string({ unit: "binary" }),
         (salt, ip, agent) => {

@@ -10,6 +10,8 @@ export const DIMENSIONS_LOCK = 7_465_003;
 const HURRIED_LOCK_TIMEOUT_MS = 1_000;
 /** A statement of a large set on a slow disk. */
 const ROUND_TIMEOUT_MS = 120_000;
+/** Profiles and agents are in memory: a look-up by key beats reading even a small table for each click. */
+const LOOKUP_COST = "1.1";
 /** Postgres's word for "another process holds the lock". */
 const LOCK_NOT_AVAILABLE = "55P03";
 
@@ -39,6 +41,7 @@ export class PostgresRollup implements Rollup {
       this.#sql.begin(async (sql) => {
         await sql`
           SELECT set_config('lock_timeout', ${lockTimeout}, true), set_config('work_mem', '64MB', true),
+            set_config('random_page_cost', ${LOOKUP_COST}, true),
             set_config('statement_timeout', ${`${ROUND_TIMEOUT_MS}ms`}, true)`;
         await sql`SELECT pg_advisory_xact_lock(${lock}), set_config('lock_timeout', '0', true)`;
         return round(sql);
@@ -125,16 +128,19 @@ export async function addDimensions(sql: Queryable, maxClicks: number, mood: Rol
     ${dimensionsOf(sql, fresh)} ORDER BY 1, 2, 3, 4
     ON CONFLICT (link_id, dimension, day, value)
     DO UPDATE SET clicks = link_dims.clicks + excluded.clicks, bots = link_dims.bots + excluded.bots`;
+  // IN and not JOIN: see `firstVisits`.
   await sql`
     WITH firsts AS MATERIALIZED (
       ${firstVisits(sql, fresh)}
     ), seen AS (
       INSERT INTO link_visitors (link_id, day, visitor) SELECT link_id, day, visitor FROM firsts ORDER BY 1, 2, 3
       ON CONFLICT DO NOTHING RETURNING link_id, day, visitor
+    ), judged AS (
+      SELECT link_id, hour, bot, (link_id, day, visitor) IN (SELECT link_id, day, visitor FROM seen) AS new FROM firsts
     )
     INSERT INTO visitor_hours (link_id, hour, visitors, bots)
-    SELECT link_id, hour, count(*), count(*) FILTER (WHERE bot) FROM firsts JOIN seen USING (link_id, day, visitor)
-    GROUP BY 1, 2 ORDER BY 1, 2
+    SELECT link_id, hour, count(*) FILTER (WHERE new), count(*) FILTER (WHERE new AND bot) FROM judged
+    GROUP BY 1, 2 HAVING bool_or(new) ORDER BY 1, 2
     ON CONFLICT (link_id, hour)
     DO UPDATE SET visitors = visitor_hours.visitors + excluded.visitors, bots = visitor_hours.bots + excluded.bots`;
   return taken.clicks;
@@ -159,10 +165,21 @@ export function dimensionsOf(sql: Queryable, clicks: Rows): Rows {
     GROUP BY 1, 2, 3, 4`;
 }
 
-/** The first of the clicks (link_id, day, at, visitor, profile) by each visitor on each day. */
+/**
+ * The first of the clicks (link_id, day, at, visitor, profile) by each visitor on each day. Postgres expects a few rows of the
+ * newest rounds, whatever their size, so a join would be nested loops: 12 of 16 s for 400,000 clicks of 300 profiles.
+ * IN is a hash table for any estimate, and knows only profiles that are in the set.
+ */
 export function firstVisits(sql: Queryable, clicks: Rows): Rows {
   return sql`
-    SELECT DISTINCT ON (link_id, day, visitor) link_id, day, visitor, date_trunc('hour', at, 'UTC') AS hour, a.bot
-    FROM (${clicks}) AS c JOIN profiles p ON p.id = c.profile JOIN agents a ON a.id = p.agent
-    ORDER BY link_id, day, visitor, at`;
+    WITH c AS MATERIALIZED (
+      ${clicks}
+    ), bots AS MATERIALIZED (
+      SELECT p.id FROM (SELECT DISTINCT profile FROM c) AS d
+        JOIN profiles p ON p.id = d.profile JOIN agents a ON a.id = p.agent
+      WHERE a.bot
+    )
+    SELECT DISTINCT ON (link_id, day, visitor) link_id, day, visitor, date_trunc('hour', at, 'UTC') AS hour,
+      profile IN (SELECT id FROM bots) AS bot
+    FROM c ORDER BY link_id, day, visitor, at`;
 }
