@@ -11,6 +11,9 @@ interface StoredClicks {
   readonly totals: number;
 }
 
+/** That it is delivered is the promise. The clicks of 30 s of outages took more than 15 s on a machine with 16 programs on 2 cores. */
+const DELIVERY_MS = 60_000;
+
 /** Sentences, one for each link and count that is out of bounds; none when every click was stored once. */
 export async function findMiscounts(
   sql: Database,
@@ -23,12 +26,11 @@ export async function findMiscounts(
       problems.push(`${code}: ${where} ${count}, but ${received} redirects were received`);
     if (count > sent) problems.push(`${code}: ${where} ${count}, but only ${sent} requests were sent`);
   };
-  await waitFor("the spool to be delivered", async () => (await hop.metric("hop_spool_bytes")) === 0);
+  const delivered = async () => (await hop.metric("hop_spool_bytes")) === 0;
+  await waitFor("the spool to be delivered", delivered, { timeoutMs: DELIVERY_MS });
   // A reader does not wait for more than a little; the background does the rest.
-  await waitFor("every click to be a row", async () => {
-    const [waiting] = await sql`SELECT FROM click_queue LIMIT 1`;
-    return waiting === undefined;
-  });
+  const rows = async () => (await sql`SELECT FROM click_queue LIMIT 1`).length === 0;
+  await waitFor("every click to be a row", rows, { timeoutMs: DELIVERY_MS });
   for (const [code, tally] of tallies) {
     // Just after a fault it may be a 503.
     const answer = await waitFor(`the API to show ${code}`, async () => {

@@ -1,41 +1,19 @@
 // Two servers, two workers, a Redis and a Postgres as real processes that a test may kill and freeze, under load that is counted.
 import { findMiscounts, readLedger } from "./click-audit.ts";
-import type { Random } from "./fault-test.ts";
-import { type FragileDatabase, openFragileDatabase } from "./fragile-database.ts";
 import {
-  freePort,
-  type HopEnvironment,
-  type HopProcess,
-  startHop,
-  startWork,
-  type WorkProcess,
-} from "./hop-process.ts";
-import { RedirectLoad } from "./redirect-load.ts";
+  type FleetOptions,
+  type Member,
+  postgresMember,
+  redisMember,
+  type ServerMember,
+  startServerMember,
+  startWorkerMember,
+} from "./fleet-members.ts";
+import { type FragileDatabase, openFragileDatabase } from "./fragile-database.ts";
+import type { HopEnvironment } from "./hop-process.ts";
+import type { RedirectLoad } from "./redirect-load.ts";
 import { TestRedis } from "./redis.ts";
 import { waitFor } from "./wait-for.ts";
-
-export interface FleetOptions {
-  readonly codes: readonly string[];
-  readonly random: Random;
-  /** Clients of each server. */
-  readonly connections: number;
-  /** Programs to run in the place of hop. */
-  readonly serverEntry?: string;
-  readonly workerEntry?: string;
-  readonly env?: HopEnvironment;
-}
-
-/** One process, or what is one for whoever depends on it. */
-export interface Member {
-  readonly name: string;
-  readonly role: "server" | "worker" | "Redis" | "Postgres";
-  /** kill -9. */
-  kill(): Promise<void>;
-  /** Back on the same ports with the same data; resolves when it is ready. */
-  restart(): Promise<void>;
-  freeze(): Promise<void>;
-  thaw(): Promise<void>;
-}
 
 /** A backlog of some minutes is stored in seconds; a machine that is busy may take longer. */
 const DRAIN_MS = 90_000;
@@ -176,108 +154,4 @@ export class Fleet {
   #sum(read: (load: RedirectLoad) => number): number {
     return this.loads.reduce((sum, load) => sum + read(load), 0);
   }
-}
-
-interface ServerMember extends Member {
-  readonly load: RedirectLoad;
-  /** The one that runs now. */
-  readonly process: HopProcess;
-}
-
-async function startServerMember(
-  number: number,
-  shared: HopEnvironment,
-  { codes, connections, random, serverEntry }: FleetOptions,
-  opened: AsyncDisposableStack,
-): Promise<ServerMember> {
-  const env = { ...shared, HOP_PORT: String(await freePort()) };
-  const start = () => startHop(env, serverEntry);
-  let process = await start();
-  const load = new RedirectLoad({ codes, connections, random: random.fork() });
-  opened.defer(async () => {
-    await process.kill("SIGKILL");
-    await load.stop();
-  });
-  return {
-    ...memberOf(
-      `server ${number}`,
-      "server",
-      () => process,
-      async () => {
-        process = await start();
-      },
-    ),
-    load,
-    get process() {
-      return process;
-    },
-  };
-}
-
-async function startWorkerMember(
-  number: number,
-  shared: HopEnvironment,
-  entry: string | undefined,
-  opened: AsyncDisposableStack,
-): Promise<Member> {
-  // Its name comes from the port: what it left is its own when it comes back.
-  const env = { ...shared, HOP_WORK_ADMIN_PORT: String(await freePort()) };
-  const start = () => startWork(env, entry);
-  let process = await start();
-  opened.defer(async () => {
-    await process.kill("SIGKILL");
-  });
-  return memberOf(
-    `worker ${number}`,
-    "worker",
-    () => process,
-    async () => {
-      process = await start();
-    },
-  );
-}
-
-function memberOf(
-  name: string,
-  role: Member["role"],
-  running: () => WorkProcess,
-  restart: () => Promise<void>,
-): Member {
-  return {
-    name,
-    role,
-    kill: async () => {
-      await running().kill("SIGKILL");
-    },
-    restart,
-    freeze: async () => {
-      process.kill(running().pid, "SIGSTOP");
-    },
-    thaw: async () => {
-      process.kill(running().pid, "SIGCONT");
-    },
-  };
-}
-
-function redisMember(redis: TestRedis): Member {
-  return {
-    name: "Redis",
-    role: "Redis",
-    kill: () => redis.kill(),
-    restart: () => redis.start(),
-    freeze: async () => redis.pause(),
-    thaw: async () => redis.resume(),
-  };
-}
-
-/** Whoever keeps it brings it back by itself, some 100 ms after its death. */
-function postgresMember(database: FragileDatabase): Member {
-  return {
-    name: "Postgres",
-    role: "Postgres",
-    kill: () => database.killServer(),
-    restart: () => database.untilServing(),
-    freeze: () => database.freeze(),
-    thaw: () => database.thaw(),
-  };
 }
