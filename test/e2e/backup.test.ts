@@ -43,9 +43,11 @@ test("a fleet that was copied while links were followed (spools, then Redis, the
       cpSync(copies.spool, join(dataDir, "spool"), { recursive: true });
     },
   });
-  const { hop, worker, redis } = restored;
+  const { hop, worker, redis, sql } = restored;
   await waitFor("the spool to be delivered", async () => (await hop.metric("hop_spool_bytes")) === 0);
   await waitFor("the stream to be stored", async () => (await redis.client.xlen(streamKey(0))) === 0);
+  // What is stored reaches the totals in sets, and a reader does not wait for a set that another process is at.
+  await waitFor("the totals", async () => (await sql`SELECT FROM click_queue LIMIT 1`).length === 0);
   for (const [code, { received, sent }] of books) {
     const total = await clicksOf(hop, code);
     expect([code, total >= received, total <= sent]).toEqual([code, true, true]);
