@@ -97,12 +97,18 @@ export function createRedirect(options: RedirectOptions): Redirect {
     }
   }
 
-  function answer({ requestId, startedAtMs, span }: Visit, route: Route, outcome: RedirectOutcome): Response {
-    onDone(outcome, startedAtMs);
-    span?.end(route.status);
-    headers.set("Location", route.target);
-    headers.set("X-Request-Id", requestId);
-    return new Response(null, { status: route.status, headers });
+  /** A target that was put in by hand in SQL may be no header value: then this is a bug report and not a broken connection. */
+  function answer(visit: Visit, route: Route, outcome: RedirectOutcome): Response | Promise<Response> {
+    try {
+      headers.set("Location", route.target);
+      headers.set("X-Request-Id", visit.requestId);
+      const response = new Response(null, { status: route.status, headers });
+      onDone(outcome, visit.startedAtMs);
+      visit.span?.end(route.status);
+      return response;
+    } catch (error) {
+      return refuse(visit, error);
+    }
   }
 
   async function refuse(visit: Visit, error: unknown): Promise<Response> {
