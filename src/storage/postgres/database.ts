@@ -23,6 +23,7 @@ export type DatabaseAddress =
 export interface DatabaseOptions {
   readonly address: DatabaseAddress;
   readonly connections: number;
+  /** For a statement, and for a transaction in which nothing is said. */
   readonly statementTimeoutMs: number;
   readonly applicationName: string;
   readonly onClose?: () => void;
@@ -47,6 +48,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     connection: {
       application_name: options.applicationName,
       statement_timeout: options.statementTimeoutMs,
+      // A process that is frozen in a transaction must not keep its locks for ever.
+      idle_in_transaction_session_timeout: options.statementTimeoutMs,
       TimeZone: "UTC",
     },
   };
