@@ -71,7 +71,9 @@ const server = listen({
   },
   preview: async () => notFound(),
   app: { fetch: notFound },
-  onAnswer: (answer) => answer,
+  departing: () => false,
+  fastPath: config.fastPath,
+  pipelineBytes: config.pipelineBytes,
 });
 const stopping = new AbortController();
 process.once("SIGTERM", () => stopping.abort());

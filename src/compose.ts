@@ -5,7 +5,7 @@ import { SaltKeeper } from "./clicks/salt-keeper.ts";
 import { AgentReader, CountryReader } from "./clicks/visitor.ts";
 import { startAdmin } from "./compose-admin.ts";
 import type { Config } from "./config.ts";
-import { Departure, type Manner, sayGoodbye, stopListening } from "./fleet/drain.ts";
+import { Departure, type Manner, stopListening } from "./fleet/drain.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
 import { apiEndpoints } from "./http/endpoints.ts";
@@ -132,7 +132,9 @@ export async function startServer(
   const departure = new Departure();
   const server = listen({
     sharing,
-    onAnswer: (answer) => sayGoodbye(answer, departure),
+    departing: () => departure.begun,
+    fastPath: config.fastPath,
+    pipelineBytes: config.pipelineBytes,
     host: config.host,
     port: config.port,
     idleTimeoutSeconds: config.idleTimeoutSeconds,
@@ -190,8 +192,7 @@ export async function startServer(
     await Bun.sleep(serveOnMs);
     await running.disposeAsync();
   };
-  const { port = config.port } = server;
-  return { baseUrl, adminUrl, newAdminKey, port, health, registry: instruments.registry, close };
+  return { baseUrl, adminUrl, newAdminKey, port: server.port, health, registry: instruments.registry, close };
 }
 
 /** What has to be done before the first request and then every hour. */

@@ -1,11 +1,11 @@
 // From a request to a click: who came, from where, with what, without keeping an address.
+import type { HeaderReader } from "../lib/headers.ts";
 import { Memo } from "../lib/memo.ts";
 import type { Agent, Click, Profile } from "./click.ts";
 import {
   type AgentReader,
   contentId,
   type CountryReader,
-  type HeaderReader,
   language,
   referrerHost,
   visitorHash,

@@ -7,6 +7,7 @@ import { version as bowserVersion } from "bowser/package.json";
 import { isbot } from "isbot";
 import { version as isbotVersion } from "isbot/package.json";
 import { type CountryResponse, Reader } from "maxmind";
+import type { HeaderReader } from "../lib/headers.ts";
 import { SpecialPurposeNetworks, canonicalIp } from "../lib/ip.ts";
 import { Memo } from "../lib/memo.ts";
 import type { Agent } from "./click.ts";
@@ -227,12 +228,7 @@ export function language(header: string | null): string {
   return best;
 }
 
-/** As much of a Headers object as is needed here. */
-export interface HeaderReader {
-  get(name: string): string | null;
-}
-
-const PREFETCH_HEADERS = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+const PREFETCH_HEADERS = ["sec-purpose", "purpose", "x-purpose", "x-moz"] as const;
 const PREFETCH = /\b(?:prefetch|prerender|preview)\b/i;
 
 /**

@@ -58,6 +58,13 @@ export const BOUNDS = {
   codeAttempts: bound("HOP_CODE_ATTEMPTS", "attempts", 10, 1_000, "codes tried until a free one is found"),
   bodyBytes: bound("HOP_BODY_BYTES", "bytes", 65_536, 2 ** 30, "size of a request body"),
   bodyTimeoutMs: ms("HOP_BODY_TIMEOUT_MS", 10_000, HOUR_MS, "a request body must arrive within this"),
+  pipelineBytes: bound(
+    "HOP_PIPELINE_BYTES",
+    "bytes",
+    65_536,
+    2 ** 30,
+    "a client's requests that wait behind an answer on the fast path; then no more of them are read",
+  ),
   // 255 is the most that Bun.serve accepts for idleTimeout.
   idleTimeoutSeconds: bound(
     "HOP_IDLE_TIMEOUT_SECONDS",

@@ -36,6 +36,7 @@ export interface Config extends Bounds {
   /** An origin without a slash at the end; undefined is http://localhost and the port, once that is bound. */
   readonly baseUrl: string | undefined;
   readonly workers: number;
+  readonly fastPath: "on" | "off";
   /** `ADDRESS/PREFIX` each. */
   readonly trustedProxies: readonly string[];
   /** Absolute. */
@@ -151,6 +152,13 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     default: "1",
     flag: "workers",
     doc: "processes that share the port; auto is one a core",
+  },
+  fastPath: {
+    name: "HOP_FAST_PATH",
+    group: "Serving",
+    kind: kinds.oneOf("on", "off"),
+    default: "on",
+    doc: "plain requests for short links are answered without a general HTTP server in between",
   },
   trustedProxies: {
     name: "HOP_TRUSTED_PROXIES",

@@ -7,7 +7,11 @@ import { withDeadline } from "../lib/deadline.ts";
  */
 export type Manner = "drain" | "hand over" | "now";
 
-/** Begins once, and is never undone. */
+/**
+ * Begins once, and is never undone. From then on every answer tells its client to open another connection for its next
+ * request. Closing an idle connection instead would meet a request that is on its way, and the client could not know whether
+ * it was done.
+ */
 export class Departure {
   #begun = false;
 
@@ -20,30 +24,14 @@ export class Departure {
   }
 }
 
-/**
- * Tells the client to open another connection for its next request. Closing an idle connection instead would meet a request
- * that is on its way, and the client could not know whether it was done. The question is whether the departure has begun when
- * the answer leaves: a request that came before it may be answered after it.
- */
-export function sayGoodbye(
-  answer: Response | Promise<Response>,
-  departure: Departure,
-): Response | Promise<Response> {
-  const tell = (response: Response) => {
-    if (departure.begun) response.headers.set("Connection", "close");
-    return response;
-  };
-  return answer instanceof Promise ? answer.then(tell) : tell(answer);
-}
-
-/** What stopListening needs of a Bun server. */
+/** What stopListening needs of a listener. */
 export interface Stoppable {
   /** Closes the listener and idle connections; resolves when requests in flight are answered. */
   stop(now?: boolean): Promise<void>;
 }
 
-/** Turns of the event loop in which everything that has arrived is read. */
-const READING_TURNS = 3;
+/** Turns of the event loop in which everything that has arrived is read, twice where a connection was passed on. */
+const READING_TURNS = 6;
 
 /**
  * Finishes what is being answered, within the deadline, then closes what is left. After a pause of a busy machine timers come

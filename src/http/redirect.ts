@@ -4,6 +4,7 @@ import type { ClickRecorder } from "../clicks/recorder.ts";
 import { isPrefetch } from "../clicks/visitor.ts";
 import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
+import type { Asked } from "../lib/headers.ts";
 import type { RedirectSpan, RedirectTracer } from "../lib/trace.ts";
 import { isGone, type Route } from "../links/link.ts";
 import type { Resolver } from "../links/resolve.ts";
@@ -32,16 +33,24 @@ export interface RedirectOptions {
   readonly refuse: Refuse;
 }
 
+/** A redirect, to be written by whoever has the connection. */
+export interface Redirected {
+  readonly status: Route["status"];
+  /** Visible ASCII. */
+  readonly location: string;
+  readonly requestId: string;
+}
+
 export type Redirect = (
-  request: Request,
+  request: Asked,
   code: string,
   clientIp: string,
   requestId: string,
-) => Response | Promise<Response>;
+) => Redirected | Response | Promise<Redirected | Response>;
 
 /** One request on its way to an answer. */
 interface Visit {
-  readonly request: Request;
+  readonly request: Asked;
   readonly code: string;
   readonly clientIp: string;
   readonly requestId: string;
@@ -56,8 +65,6 @@ interface Visit {
  */
 export function createRedirect(options: RedirectOptions): Redirect {
   const { resolver, recorder, observer, clock, tracer, onDone } = options;
-  // One for all answers: a Response copies it, which takes 0.46 us where headers that are given as an object take 0.56.
-  const headers = new Headers({ "Cache-Control": "private, no-store" });
 
   return (request, code, clientIp, requestId) => {
     const startedAtMs = performance.now();
@@ -67,7 +74,7 @@ export function createRedirect(options: RedirectOptions): Redirect {
     return route === undefined ? look(visit) : follow(visit, route, nowMs);
   };
 
-  async function look(visit: Visit): Promise<Response> {
+  async function look(visit: Visit): Promise<Redirected | Response> {
     try {
       const route = await resolver.find(visit.code);
       return await follow(visit, route, clock());
@@ -76,7 +83,11 @@ export function createRedirect(options: RedirectOptions): Redirect {
     }
   }
 
-  function follow(visit: Visit, route: Route | undefined, nowMs: number): Response | Promise<Response> {
+  function follow(
+    visit: Visit,
+    route: Route | undefined,
+    nowMs: number,
+  ): Redirected | Promise<Redirected | Response> {
     const { request, code } = visit;
     if (route === undefined)
       return refuse(visit, new AppError("LINK_NOT_FOUND", `There is no link with the code "${code}".`));
@@ -97,18 +108,15 @@ export function createRedirect(options: RedirectOptions): Redirect {
     }
   }
 
-  /** A target that was put in by hand in SQL may be no header value: then this is a bug report and not a broken connection. */
-  function answer(visit: Visit, route: Route, outcome: RedirectOutcome): Response | Promise<Response> {
-    try {
-      headers.set("Location", route.target);
-      headers.set("X-Request-Id", visit.requestId);
-      const response = new Response(null, { status: route.status, headers });
-      onDone(outcome, visit.startedAtMs);
-      visit.span?.end(route.status);
-      return response;
-    } catch (error) {
-      return refuse(visit, error);
-    }
+  function answer(
+    { requestId, startedAtMs, span }: Visit,
+    route: Route,
+    outcome: RedirectOutcome,
+  ): Redirected {
+    const { status, target } = route;
+    onDone(outcome, startedAtMs);
+    span?.end(status);
+    return { status, location: HEADER_SAFE.test(target) ? target : encoded(target), requestId };
   }
 
   async function refuse(visit: Visit, error: unknown): Promise<Response> {
@@ -118,6 +126,22 @@ export function createRedirect(options: RedirectOptions): Redirect {
     span?.end(response.status);
     return response;
   }
+}
+
+/** What hop stores is; a target that was put in by hand in SQL may be anything, line feeds too. */
+const HEADER_SAFE = /^[!-~]+$/;
+
+function encoded(target: string): string {
+  return target.replace(/[^!-~]+/g, encodeURIComponent);
+}
+
+const HEADERS = new Headers({ "Cache-Control": "private, no-store" });
+
+/** One Headers object for all: a Response copies it, which takes 0.46 us where headers that are given as an object take 0.56. */
+export function redirectResponse({ status, location, requestId }: Redirected): Response {
+  HEADERS.set("Location", location);
+  HEADERS.set("X-Request-Id", requestId);
+  return new Response(null, { status, headers: HEADERS });
 }
 
 const OUTCOMES: Partial<Record<string, RedirectOutcome>> = {

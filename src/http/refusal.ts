@@ -1,5 +1,6 @@
 // The answer when a short link or its preview cannot be given: a page for people, a problem document for programs.
 import { AppError } from "../lib/errors.ts";
+import type { Asked } from "../lib/headers.ts";
 import { problemPage } from "./pages.ts";
 import { describeProblem, type Problem, problemResponse } from "./problem.ts";
 import type { RateLimits } from "./rate-limit.ts";
@@ -12,7 +13,7 @@ export interface Refusal {
 /** Never rejects. The client's address is counted when there is no such link. */
 export type Refuse = (
   error: unknown,
-  request: Request,
+  request: Asked,
   clientIp: string,
   requestId: string,
 ) => Promise<Refusal>;
@@ -41,6 +42,6 @@ export function createRefuse({ limits, headers, onBug }: RefuseOptions): Refuse 
 }
 
 /** Browsers ask for HTML by name; programs that accept anything get a problem document. */
-export function wantsHtml(request: Request): boolean {
+export function wantsHtml(request: Asked): boolean {
   return request.headers.get("accept")?.includes("text/html") ?? false;
 }

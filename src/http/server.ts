@@ -1,14 +1,17 @@
 // The listeners: on the public one a short link is answered first and by hand, everything else goes to the app.
-import type { Server, SocketAddress } from "bun";
+import type { Server } from "bun";
 import { AppError } from "../lib/errors.ts";
+import type { Asked } from "../lib/headers.ts";
 import { isCode, isReserved } from "../links/code.ts";
 import type { createApp } from "./app.ts";
 import { clientIp, type TrustedProxies } from "./client-address.ts";
+import { FastPath } from "./fast-path.ts";
 import type { Health } from "./health.ts";
+import { FULL_HOST, type Peers } from "./passage.ts";
 import { claimPort, openPort, type Place } from "./port.ts";
 import type { Preview } from "./preview.ts";
 import { problemResponse } from "./problem.ts";
-import type { Redirect } from "./redirect.ts";
+import { type Redirect, type Redirected, redirectResponse } from "./redirect.ts";
 
 export interface ServerOptions {
   readonly host: string;
@@ -24,43 +27,99 @@ export interface ServerOptions {
   readonly trustedProxies: TrustedProxies;
   /** Whether other processes listen on the port too: the first of them claims it, the others join. */
   readonly sharing: Sharing;
-  /** Passes every answer on, or changes it: the last word before it leaves. */
-  readonly onAnswer: (answer: Response | Promise<Response>) => Response | Promise<Response>;
+  /** True from when on answers say that their connection ends. */
+  readonly departing: () => boolean;
+  readonly fastPath: "on" | "off";
+  /** Bytes of a client's requests that wait behind an answer. */
+  readonly pipelineBytes: number;
 }
 
 export type Sharing = "alone" | "claims" | "joins";
 
-export type Listener = Server<undefined>;
+/** What a listener is to whoever opened it. */
+export interface Listener {
+  readonly port: number;
+  /** Closes the listener and idle connections; resolves when what is in flight is answered. */
+  stop(now?: boolean): Promise<void>;
+}
 
 /** @throws when the port is taken or the host is not this machine's. */
 export function listen(options: ServerOptions): Listener {
-  const { redirect, preview, app, trustedProxies, onAnswer } = options;
+  const { redirect, preview, app, trustedProxies, departing } = options;
   const newRequestId = requestIds();
   const place = placeOf(options, { host: "HOP_HOST", port: "HOP_PORT" });
+  const reusePort = options.sharing !== "alone";
   if (options.sharing === "claims") claimPort(place);
-  return openPort(place, () =>
-    Bun.serve({
-      hostname: options.host,
-      port: options.port,
-      reusePort: options.sharing !== "alone",
+  if (options.fastPath === "off") {
+    const server = openPort(place, () => openFull({ host: options.host, port: options.port, reusePort }));
+    return { port: server.port ?? options.port, stop: (now) => server.stop(now) };
+  }
+
+  const peers: Peers = new Map();
+  const full = openFull({ host: FULL_HOST, port: 0, reusePort: false, peers });
+  const fast = openPort(
+    place,
+    () =>
+      new FastPath({
+        ...options,
+        reusePort,
+        maxWaitingBytes: options.pipelineBytes,
+        fullServer: { port: full.port ?? 0, peers },
+        answer: (request, address) =>
+          redirect(request, request.code, clientOf(request, address, trustedProxies), newRequestId()),
+      }),
+  );
+  return {
+    port: fast.port,
+    stop: async (now) => {
+      await Promise.all([fast.stop(now), full.stop(now)]);
+    },
+  };
+
+  /** Answers everything. @param peers who is behind connections that were passed on */
+  function openFull(at: {
+    host: string;
+    port: number;
+    reusePort: boolean;
+    peers?: Peers;
+  }): Server<undefined> {
+    return Bun.serve({
+      hostname: at.host,
+      port: at.port,
+      reusePort: at.reusePort,
       idleTimeout: options.idleTimeoutSeconds,
       maxRequestBodySize: options.maxBodyBytes,
       development: false,
-      fetch: (request, server) => onAnswer(answer(request, server)),
-    }),
-  );
+      fetch: (request, server) => {
+        const peer = server.requestIP(request);
+        const address = (peer && at.peers?.get(peer.port)) ?? peer?.address ?? "";
+        return sendable(answer(request, clientOf(request, address, trustedProxies)));
+      },
+    });
+  }
 
-  function answer(request: Request, server: Listener): Response | Promise<Response> {
+  function answer(request: Request, client: string): ReturnType<Redirect> {
     const requestId = newRequestId();
     const path = pathOf(request.url);
     const isPreview = path.endsWith("+");
     const code = isPreview ? path.slice(0, -1) : path;
-    const client = clientOf(request, server.requestIP(request), trustedProxies);
     if (!isCode(code) || isReserved(code))
       return app.fetch(withOrigin(request), { requestId, clientIp: client });
     if (request.method !== "GET" && request.method !== "HEAD") return methodNotAllowed(request, requestId);
     if (isPreview) return preview(request, code, client, requestId);
     return redirect(request, code, client, requestId);
+  }
+
+  /** The question is whether the departure has begun when the answer leaves, not when its request came. */
+  function sendable(answer: ReturnType<Redirect>): Response | Promise<Response> {
+    if (answer instanceof Promise) return answer.then(send);
+    return send(answer);
+  }
+
+  function send(answer: Redirected | Response): Response {
+    const response = answer instanceof Response ? answer : redirectResponse(answer);
+    if (departing()) response.headers.set("Connection", "close");
+    return response;
   }
 }
 
@@ -76,7 +135,7 @@ export function listenAdmin(options: {
   portName: string;
   health: Pick<Health, "live" | "ready">;
   metrics: () => Promise<{ body: string; contentType: string }>;
-}): Listener {
+}): Server<undefined> {
   const { health, metrics } = options;
   const newRequestId = requestIds();
   return openPort(placeOf(options, { host: "HOP_ADMIN_HOST", port: options.portName }), () =>
@@ -102,10 +161,9 @@ export function listenAdmin(options: {
 }
 
 /** The kernel spells IPv4 canonically, and where nobody is trusted no header has to be read: 0.2 us fewer a redirect. */
-function clientOf(request: Request, peer: SocketAddress | null, trustedProxies: TrustedProxies): string {
-  if (peer === null) return "";
-  if (peer.family === "IPv4" && trustedProxies.isEmpty) return peer.address;
-  return clientIp(peer.address, request.headers.get("x-forwarded-for"), trustedProxies);
+function clientOf(request: Asked, address: string, trustedProxies: TrustedProxies): string {
+  if (trustedProxies.isEmpty && !address.includes(":")) return address;
+  return clientIp(address, request.headers.get("x-forwarded-for"), trustedProxies);
 }
 
 /** Between the first slash after the host and the query. `new URL` would cost 1 µs and decode what must not be decoded. */

@@ -1,4 +1,5 @@
 // What the redirect knows of tracing: how to begin and end a span. Whoever implements it is loaded only when tracing is on.
+import type { Asked } from "./headers.ts";
 
 /** One traced redirect. */
 export interface RedirectSpan {
@@ -9,5 +10,5 @@ export interface RedirectSpan {
 
 export interface RedirectTracer {
   /** Undefined when this request is not traced. */
-  start(request: Request, code: string): RedirectSpan | undefined;
+  start(request: Asked, code: string): RedirectSpan | undefined;
 }

@@ -2,6 +2,7 @@
 import { type Span, SpanKind, SpanStatusCode } from "@opentelemetry/api";
 import type { Click, ClickBatch } from "../clicks/click.ts";
 import type { ClickStore } from "../clicks/ports.ts";
+import type { Asked } from "../lib/headers.ts";
 import type { RedirectSpan, RedirectTracer } from "../lib/trace.ts";
 import { below, readTraceparent, type Spans, traceparentOf } from "./spans.ts";
 
@@ -26,7 +27,7 @@ export class Tracing implements RedirectTracer {
   }
 
   /** A caller's decision in `traceparent` is respected. No address, query or header gets into a span. */
-  start(request: Request, code: string): RedirectSpan | undefined {
+  start(request: Asked, code: string): RedirectSpan | undefined {
     const { spans, sample, random } = this.#options;
     const header = request.headers.get("traceparent");
     const parent = header === null ? undefined : readTraceparent(header);

@@ -1,0 +1,253 @@
+// The public listener: plain requests for short links are answered here, connections with anything else go to the full server.
+import { STATUS_CODES } from "node:http";
+import type { Socket, TCPSocketListener } from "bun";
+import { Outlet } from "./outlet.ts";
+import { Passage, type Peers } from "./passage.ts";
+import { type PlainRequest, readPlainRequest } from "./plain-request.ts";
+import type { Redirected } from "./redirect.ts";
+
+export type FastAnswer = Redirected | Response;
+
+export interface FastPathOptions {
+  readonly host: string;
+  /** 0 means any free port. */
+  readonly port: number;
+  readonly reusePort: boolean;
+  /** Seconds without a byte after which a connection is closed. */
+  readonly idleTimeoutSeconds: number;
+  /** Bytes of a client's requests that wait behind an answer before no more of them are read. */
+  readonly maxWaitingBytes: number;
+  /** @param address the client's, as the kernel spells it */
+  readonly answer: (request: PlainRequest, address: string) => FastAnswer | Promise<FastAnswer>;
+  /** True from when on answers end their connection. */
+  readonly departing: () => boolean;
+  readonly fullServer: { readonly port: number; readonly peers: Peers };
+}
+
+const SWEEP_MS = 1_000;
+
+export class FastPath {
+  readonly #connections = new Set<Connection>();
+  readonly #listener: TCPSocketListener<Connection>;
+  readonly #sweep: NodeJS.Timeout;
+  #stopped: PromiseWithResolvers<void> | undefined;
+
+  /** @throws when the port is taken or the host is not this machine's */
+  constructor(options: FastPathOptions) {
+    const { host: hostname, port, reusePort } = options;
+    const listening = {
+      hostname,
+      port,
+      // Bun's types know it for clients only.
+      reusePort,
+      allowHalfOpen: true,
+      socket: {
+        open: (socket: Socket<Connection>) => {
+          socket.data = new Connection(socket, options);
+          this.#connections.add(socket.data);
+        },
+        data: ({ data }: Socket<Connection>, chunk: Buffer) => data.read(chunk),
+        drain: ({ data }: Socket<Connection>) => data.drained(),
+        end: ({ data }: Socket<Connection>) => data.ended(),
+        close: ({ data }: Socket<Connection>) => this.#forget(data),
+        // The close that follows does the rest.
+        error: () => undefined,
+      },
+    };
+    this.#listener = Bun.listen<Connection>(listening);
+    this.#sweep = setInterval(() => {
+      for (const connection of this.#connections) connection.rest(SWEEP_MS / 1_000);
+    }, SWEEP_MS);
+  }
+
+  get port(): number {
+    return this.#listener.port;
+  }
+
+  /** Accepts nothing more; idle connections end, others after their answers. Resolves when none is left. */
+  async stop(now = false): Promise<void> {
+    this.#listener.stop(false);
+    clearInterval(this.#sweep);
+    this.#stopped ??= Promise.withResolvers();
+    for (const connection of this.#connections) connection.stop(now);
+    if (this.#connections.size > 0) await this.#stopped.promise;
+  }
+
+  #forget(connection: Connection): void {
+    connection.closed();
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#stopped?.resolve();
+  }
+}
+
+/** One client. Its requests are answered one after another. */
+class Connection {
+  readonly #socket: Socket<Connection>;
+  readonly #options: FastPathOptions;
+  readonly #address: string;
+  readonly #outlet: Outlet;
+  /** An answer is waited for. */
+  #busy = false;
+  /** Requests behind it, in Latin-1. */
+  #waiting = "";
+  /** No request is read any more. */
+  #ending = false;
+  #restedSeconds = 0;
+  #passage: Passage | undefined;
+
+  constructor(socket: Socket<Connection>, options: FastPathOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#address = socket.remoteAddress;
+    this.#outlet = new Outlet(socket);
+  }
+
+  read(chunk: Buffer): void {
+    this.#restedSeconds = 0;
+    if (this.#passage !== undefined) return this.#passage.fromClient(chunk);
+    if (this.#ending) return;
+    const text = chunk.toString("latin1");
+    if (!this.#busy && this.#outlet.empty) return this.#serve(text);
+    this.#waiting += text;
+    if (this.#waiting.length > this.#options.maxWaitingBytes) this.#socket.pause();
+  }
+
+  /** The kernel has room for answers again. */
+  drained(): void {
+    this.#restedSeconds = 0;
+    if (this.#passage !== undefined) this.#passage.clientDrained();
+    else if (this.#outlet.drained()) this.#goOn();
+  }
+
+  /** The client says nothing more; what it asked is answered. */
+  ended(): void {
+    if (this.#passage !== undefined) this.#passage.clientEnded();
+    else if (this.#busy) this.#ending = true;
+    else this.#end();
+  }
+
+  closed(): void {
+    this.#ending = true;
+    this.#passage?.clientEnded();
+  }
+
+  /** Some more time has passed without a byte; the full server looks after its connections itself. */
+  rest(seconds: number): void {
+    if (this.#busy || this.#passage !== undefined) return;
+    this.#restedSeconds += seconds;
+    if (this.#restedSeconds >= this.#options.idleTimeoutSeconds) this.#socket.terminate();
+  }
+
+  stop(now: boolean): void {
+    if (now) this.#socket.terminate();
+    else if (this.#busy) this.#ending = true;
+    else if (this.#passage === undefined) this.#end();
+  }
+
+  #serve(text: string): void {
+    let answers = "";
+    let at = 0;
+    while (at < text.length) {
+      const request = readPlainRequest(text, at);
+      if (request === undefined) {
+        this.#outlet.write(answers);
+        return this.#passOn(Buffer.from(text.slice(at), "latin1"));
+      }
+      at = request.end;
+      const answer = this.#options.answer(request, this.#address);
+      if (answer instanceof Promise || answer instanceof Response) {
+        if (answers !== "") this.#outlet.write(answers);
+        this.#waiting = text.slice(at);
+        return this.#answerLater(request, answer);
+      }
+      const ends = this.#endsAfter(request);
+      answers += redirectText(answer, ends);
+      if (ends) break;
+    }
+    this.#outlet.write(answers);
+    if (this.#ending) this.#end();
+  }
+
+  #answerLater(request: PlainRequest, answer: Promise<FastAnswer> | Response): void {
+    this.#busy = true;
+    if (answer instanceof Promise) void answer.then((known) => this.#answer(request, known));
+    else void this.#answer(request, answer);
+  }
+
+  #answer(request: PlainRequest, answer: FastAnswer): void {
+    if (answer instanceof Response) {
+      void responseBytes(answer).then(([head, body]) => {
+        const ends = this.#endsAfter(request);
+        const bytes = Buffer.from(`${head}${commonHeaders(ends)}\r\n`, "latin1");
+        this.#send(request.method === "HEAD" ? bytes : Buffer.concat([bytes, body]), ends);
+      });
+    } else {
+      const ends = this.#endsAfter(request);
+      this.#send(redirectText(answer, ends), ends);
+    }
+  }
+
+  #send(bytes: string | Uint8Array, ends: boolean): void {
+    this.#busy = false;
+    this.#outlet.write(bytes);
+    if (ends) this.#end();
+    else this.#goOn();
+  }
+
+  /** As the last step before the answer leaves: a departure that has begun meanwhile counts. */
+  #endsAfter(request: PlainRequest): boolean {
+    if (request.closes || this.#options.departing()) this.#ending = true;
+    return this.#ending;
+  }
+
+  #goOn(): void {
+    if (this.#busy || this.#ending || this.#waiting === "" || !this.#outlet.empty) return;
+    const text = this.#waiting;
+    this.#waiting = "";
+    if (text.length > this.#options.maxWaitingBytes) this.#socket.resume();
+    this.#serve(text);
+  }
+
+  #end(): void {
+    this.#ending = true;
+    this.#waiting = "";
+    this.#outlet.end();
+  }
+
+  #passOn(first: Uint8Array): void {
+    const { port, peers } = this.#options.fullServer;
+    const client = { socket: this.#socket, outlet: this.#outlet, address: this.#address };
+    this.#passage = new Passage(client, port, peers, first);
+  }
+}
+
+function redirectText({ status, location, requestId }: Redirected, ends: boolean): string {
+  return (
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nLocation: ${location}\r\nCache-Control: private, no-store\r\n` +
+    `X-Request-Id: ${requestId}\r\nContent-Length: 0\r\n${commonHeaders(ends)}\r\n`
+  );
+}
+
+/** Status line and headers but the common ones, and the body. */
+async function responseBytes(response: Response): Promise<[head: string, body: Uint8Array]> {
+  const body = new Uint8Array(await response.arrayBuffer());
+  let head = `HTTP/1.1 ${response.status} ${STATUS_CODES[response.status] ?? ""}\r\n`;
+  for (const [name, value] of response.headers) head += `${name}: ${value}\r\n`;
+  return [`${head}Content-Length: ${body.length}\r\n`, body];
+}
+
+function commonHeaders(ends: boolean): string {
+  return ends ? `Date: ${date()}\r\nConnection: close\r\n` : `Date: ${date()}\r\n`;
+}
+
+let [dateText, dateUntilMs] = ["", 0];
+
+/** Written once a second. */
+function date(): string {
+  const nowMs = Date.now();
+  if (nowMs >= dateUntilMs || nowMs < dateUntilMs - 1_000) {
+    dateText = new Date(nowMs).toUTCString();
+    dateUntilMs = nowMs - (nowMs % 1_000) + 1_000;
+  }
+  return dateText;
+}
