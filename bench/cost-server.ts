@@ -73,7 +73,8 @@ const server = listen({
   app: { fetch: notFound },
   departing: () => false,
   fastPath: config.fastPath,
-  pipelineBytes: config.pipelineBytes,
+  maxWaitingBytes: config.pipelineBytes,
+  firstRequestMs: config.handoverMs,
 });
 const stopping = new AbortController();
 process.once("SIGTERM", () => stopping.abort());

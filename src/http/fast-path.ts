@@ -15,18 +15,21 @@ export interface FastPathOptions {
   readonly reusePort: boolean;
   /** Seconds without a byte after which a connection is closed. */
   readonly idleTimeoutSeconds: number;
+  /** A connection that was just made is given this long for its first request when the listener stops. */
+  readonly firstRequestMs: number;
   /** Bytes of a client's requests that wait behind an answer before no more of them are read. */
   readonly maxWaitingBytes: number;
   /** @param address the client's, as the kernel spells it */
   readonly answer: (request: PlainRequest, address: string) => FastAnswer | Promise<FastAnswer>;
   /** True from when on answers end their connection. */
   readonly departing: () => boolean;
-  readonly fullServer: { readonly port: number; readonly peers: Peers };
+  readonly fullServer: { readonly port: () => number; readonly peers: Peers };
 }
 
 const SWEEP_MS = 1_000;
 
 export class FastPath {
+  readonly #firstRequestMs: number;
   readonly #connections = new Set<Connection>();
   readonly #listener: TCPSocketListener<Connection>;
   readonly #sweep: NodeJS.Timeout;
@@ -34,7 +37,8 @@ export class FastPath {
 
   /** @throws when the port is taken or the host is not this machine's */
   constructor(options: FastPathOptions) {
-    const { host: hostname, port, reusePort } = options;
+    const { host: hostname, port, reusePort, firstRequestMs } = options;
+    this.#firstRequestMs = firstRequestMs;
     const listening = {
       hostname,
       port,
@@ -69,8 +73,13 @@ export class FastPath {
     this.#listener.stop(false);
     clearInterval(this.#sweep);
     this.#stopped ??= Promise.withResolvers();
-    for (const connection of this.#connections) connection.stop(now);
+    const stop = (manner: "now" | "after its first request" | "when idle") => {
+      for (const connection of this.#connections) connection.stop(manner);
+    };
+    stop(now ? "now" : "after its first request");
+    const timer = setTimeout(() => stop("when idle"), this.#firstRequestMs);
     if (this.#connections.size > 0) await this.#stopped.promise;
+    clearTimeout(timer);
   }
 
   #forget(connection: Connection): void {
@@ -90,8 +99,13 @@ class Connection {
   #busy = false;
   /** Requests behind it, in Latin-1. */
   #waiting = "";
+  #asked = false;
+  /** The next answer is the last. */
+  #stopping = false;
   /** No request is read any more. */
   #ending = false;
+  /** The client says nothing more. */
+  #heard = false;
   #restedSeconds = 0;
   #passage: Passage | undefined;
 
@@ -104,6 +118,7 @@ class Connection {
 
   read(chunk: Buffer): void {
     this.#restedSeconds = 0;
+    this.#asked = true;
     if (this.#passage !== undefined) return this.#passage.fromClient(chunk);
     if (this.#ending) return;
     const text = chunk.toString("latin1");
@@ -121,9 +136,9 @@ class Connection {
 
   /** The client says nothing more; what it asked is answered. */
   ended(): void {
+    this.#heard = true;
     if (this.#passage !== undefined) this.#passage.clientEnded();
-    else if (this.#busy) this.#ending = true;
-    else this.#end();
+    else this.#goOn();
   }
 
   closed(): void {
@@ -138,10 +153,12 @@ class Connection {
     if (this.#restedSeconds >= this.#options.idleTimeoutSeconds) this.#socket.terminate();
   }
 
-  stop(now: boolean): void {
-    if (now) this.#socket.terminate();
-    else if (this.#busy) this.#ending = true;
-    else if (this.#passage === undefined) this.#end();
+  stop(manner: "now" | "after its first request" | "when idle"): void {
+    this.#stopping = true;
+    if (manner === "now") return this.#socket.terminate();
+    if (this.#busy || this.#passage !== undefined) return;
+    // A client that has just connected is about to ask, and could not know that its request was not read.
+    if (this.#asked || manner === "when idle") this.#end();
   }
 
   #serve(text: string): void {
@@ -166,6 +183,7 @@ class Connection {
     }
     this.#outlet.write(answers);
     if (this.#ending) this.#end();
+    else this.#goOn();
   }
 
   #answerLater(request: PlainRequest, answer: Promise<FastAnswer> | Response): void {
@@ -196,12 +214,16 @@ class Connection {
 
   /** As the last step before the answer leaves: a departure that has begun meanwhile counts. */
   #endsAfter(request: PlainRequest): boolean {
-    if (request.closes || this.#options.departing()) this.#ending = true;
+    if (request.closes || this.#stopping || this.#options.departing()) this.#ending = true;
     return this.#ending;
   }
 
   #goOn(): void {
-    if (this.#busy || this.#ending || this.#waiting === "" || !this.#outlet.empty) return;
+    if (this.#busy || this.#ending || !this.#outlet.empty) return;
+    if (this.#waiting === "") {
+      if (this.#heard) this.#end();
+      return;
+    }
     const text = this.#waiting;
     this.#waiting = "";
     if (text.length > this.#options.maxWaitingBytes) this.#socket.resume();
@@ -217,7 +239,8 @@ class Connection {
   #passOn(first: Uint8Array): void {
     const { port, peers } = this.#options.fullServer;
     const client = { socket: this.#socket, outlet: this.#outlet, address: this.#address };
-    this.#passage = new Passage(client, port, peers, first);
+    this.#passage = new Passage(client, port(), peers, first);
+    if (this.#heard) this.#passage.clientEnded();
   }
 }
 

@@ -9,6 +9,9 @@ import { isReserved } from "../links/code.ts";
 const PLAIN =
   /(GET|HEAD) \/([A-Za-z0-9_-]{1,64})(?:\?[!-~]*)? HTTP\/1\.1\r\n(?:[A-Za-z0-9_-]+:[\t\x20-\x7e\x80-\xff]*\r\n)+\r\n/y;
 
+/** Characters of a head that are read here; the general server refuses what is longer than 16 kB. */
+const MAX_LENGTH = 8_192;
+
 /** A body, another protocol, or an answer that is more than one. */
 const NOT_PLAIN = ["content-length", "expect", "http2-settings", "trailer", "transfer-encoding", "upgrade"];
 
@@ -60,10 +63,10 @@ export class PlainRequest implements Asked {
 export function readPlainRequest(text: string, start: number): PlainRequest | undefined {
   PLAIN.lastIndex = start;
   const match = PLAIN.exec(text);
-  if (match === null) return undefined;
+  const end = PLAIN.lastIndex;
+  if (match === null || end - start > MAX_LENGTH) return undefined;
   const [, method = "", code = ""] = match;
   if (isReserved(code)) return undefined;
-  const end = PLAIN.lastIndex;
   const values = readValues(text, text.indexOf("\r\n", start) + 2, end - 2);
   if (values?.[HOST] === undefined) return undefined;
   const connection = values[CONNECTION]?.toLowerCase();

@@ -30,8 +30,9 @@ export interface ServerOptions {
   /** True from when on answers say that their connection ends. */
   readonly departing: () => boolean;
   readonly fastPath: "on" | "off";
-  /** Bytes of a client's requests that wait behind an answer. */
-  readonly pipelineBytes: number;
+  /** See FastPath. */
+  readonly maxWaitingBytes: number;
+  readonly firstRequestMs: number;
 }
 
 export type Sharing = "alone" | "claims" | "joins";
@@ -56,19 +57,19 @@ export function listen(options: ServerOptions): Listener {
   }
 
   const peers: Peers = new Map();
-  const full = openFull({ host: FULL_HOST, port: 0, reusePort: false, peers });
+  // First the port that may be taken; whoever connects there is heard later.
   const fast = openPort(
     place,
     () =>
       new FastPath({
         ...options,
         reusePort,
-        maxWaitingBytes: options.pipelineBytes,
-        fullServer: { port: full.port ?? 0, peers },
+        fullServer: { port: () => full.port ?? 0, peers },
         answer: (request, address) =>
           redirect(request, request.code, clientOf(request, address, trustedProxies), newRequestId()),
       }),
   );
+  const full = openFull({ host: FULL_HOST, port: 0, reusePort: false, peers });
   return {
     port: fast.port,
     stop: async (now) => {

@@ -29,7 +29,7 @@ beforeAll(async () => {
   }
   wire = new Map(
     HOSTILE_WIRE.map(({ name, parts }) => {
-      const ended = exchange(hop.url, parts, HANG_UP_MS);
+      const ended = exchange(hop.url, parts, { timeoutMs: HANG_UP_MS });
       ended.catch(() => undefined);
       return [name, ended];
     }),

@@ -190,12 +190,6 @@ describe("where there is nothing", () => {
   });
 });
 
-test("a target that was made unusable by hand in SQL is a problem with a request id, for every visit", async () => {
-  const { code } = await create();
-  await database.sql`UPDATE links SET target = ${"https://example.com/\nx"} WHERE code = ${code}`;
-  await readProblem(visit(code), 500, "INTERNAL");
-});
-
 describe("while Postgres is away", () => {
   beforeAll(() => {
     database.proxy.setMode("refuse");

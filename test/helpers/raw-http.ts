@@ -42,18 +42,46 @@ export async function sendRaw(url: string, request: RawRequest): Promise<RawAnsw
   return answer;
 }
 
+export interface ExchangeOptions {
+  readonly timeoutMs?: number;
+  /** How many answers are listened for. */
+  readonly answers?: number;
+  /** Says after the last part that nothing follows, and listens on. */
+  readonly halfCloses?: boolean;
+  /** Waits for each part to be sent before the next: they arrive apart. */
+  readonly apart?: boolean;
+  /** Reads nothing before it has written everything. */
+  readonly readsLate?: boolean;
+  /** The address that the client calls from. */
+  readonly from?: string;
+}
+
 /**
- * Writes the parts and listens until there is a whole answer or the server hangs up.
+ * Writes the parts and listens until there are as many whole answers as are wanted, or the server hangs up.
  * @throws when neither happens within `timeoutMs`, which is a hang
  */
 export function exchange(
   url: string,
   parts: readonly (string | Uint8Array)[],
-  timeoutMs = TIMEOUT_MS,
+  options: ExchangeOptions = {},
 ): Promise<Exchange> {
   const { hostname, port } = new URL(url);
+  const {
+    timeoutMs = TIMEOUT_MS,
+    answers: wanted = 1,
+    halfCloses = false,
+    apart = false,
+    readsLate = false,
+    from,
+  } = options;
   return new Promise((resolve, reject) => {
-    const socket = connect(Number(port), hostname);
+    const socket = connect({
+      port: Number(port),
+      host: hostname,
+      noDelay: true,
+      allowHalfOpen: halfCloses,
+      ...(from !== undefined && { localAddress: from }),
+    });
     let received = Buffer.alloc(0);
     const end = (closed: boolean) => {
       clearTimeout(timer);
@@ -68,13 +96,20 @@ export function exchange(
     }, timeoutMs);
     socket.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
-      if (readAnswers(received, false).length > 0) end(false);
+      if (readAnswers(received, false).length >= wanted) end(false);
     });
     // A reset is one way to hang up.
     socket.on("error", () => end(true));
     socket.on("close", () => end(true));
-    socket.on("connect", () => {
-      for (const part of parts) socket.write(typeof part === "string" ? Buffer.from(part, "latin1") : part);
+    socket.on("end", () => end(true));
+    if (readsLate) socket.pause();
+    socket.on("connect", async () => {
+      for (const part of parts) {
+        socket.write(typeof part === "string" ? Buffer.from(part, "latin1") : part);
+        if (apart) await new Promise((resolve) => setImmediate(resolve));
+      }
+      if (halfCloses) socket.end();
+      if (readsLate) setImmediate(() => socket.resume());
     });
   });
 }
