@@ -1,0 +1,76 @@
+// Rounds of totals and dimensions read each row a few times at most, also where Postgres believes that there is none.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { PostgresClickStore } from "../../src/storage/postgres/clicks.ts";
+import type { Queryable } from "../../src/storage/postgres/database.ts";
+import { migrate } from "../../src/storage/postgres/migrate.ts";
+import { createPartitions } from "../../src/storage/postgres/partitions.ts";
+import { addDimensions, addTotals } from "../../src/storage/postgres/rollup.ts";
+import { aClick, aProducer } from "../helpers/clicks.ts";
+import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
+
+const ROWS = 2_000;
+/** By how a row is found, deleted and checked. */
+const READS_A_ROW = 4;
+
+let database: TestDatabase;
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  await migrate(database.sql);
+  await createPartitions(database.sql, Date.now());
+});
+afterEach(() => database.drop());
+
+/** `table` as it is after its rows were taken and vacuumed away while its file could not be shortened. */
+async function believedEmpty(table: "click_queue" | "rollup_rounds"): Promise<void> {
+  const { sql } = database;
+  await sql.unsafe(`DELETE FROM ${table}`);
+  await sql.unsafe(`VACUUM (ANALYZE, TRUNCATE false) ${table}`);
+  const [stats] = await sql<
+    { tuples: number; pages: number }[]
+  >`SELECT reltuples AS tuples, relpages AS pages FROM pg_class WHERE relname = ${table}`;
+  expect(stats?.tuples).toBe(0);
+  expect(stats?.pages).toBeGreaterThan(0);
+}
+
+async function queueBatches(): Promise<void> {
+  const store = new PostgresClickStore(database.sql);
+  const producer = aProducer();
+  const batches = Array.from({ length: ROWS }, (_, index) => ({
+    producer,
+    seq: index + 1,
+    clicks: [aClick({ atMs: Date.now() })],
+  }));
+  await store.storeBatches(batches);
+}
+
+async function readsOf(table: string, round: (sql: Queryable) => Promise<number>): Promise<number> {
+  return database.sql.begin(async (sql) => {
+    expect(await round(sql)).toBe(ROWS);
+    const [counted] = await sql<{ reads: number }[]>`
+      SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) AS reads FROM pg_stat_xact_user_tables WHERE relname = ${table}`;
+    return counted?.reads ?? Number.NaN;
+  });
+}
+
+test("totals of a queue that Postgres believes to be empty", async () => {
+  await queueBatches();
+  await believedEmpty("click_queue");
+  await queueBatches();
+  expect(await readsOf("click_queue", (sql) => addTotals(sql, ROWS, "patient"))).toBeLessThan(
+    READS_A_ROW * ROWS,
+  );
+});
+
+test("dimensions of rounds that Postgres believes not to exist", async () => {
+  const makeRounds = async () => {
+    await queueBatches();
+    for (let round = 0; round < ROWS; round++) expect(await addTotals(database.sql, 1, "patient")).toBe(1);
+  };
+  await makeRounds();
+  await believedEmpty("rollup_rounds");
+  await makeRounds();
+  expect(await readsOf("rollup_rounds", (sql) => addDimensions(sql, ROWS, "patient"))).toBeLessThan(
+    READS_A_ROW * ROWS,
+  );
+});
