@@ -71,8 +71,8 @@ ${resultsOf(results)}
 
 Each of ${repeats} rounds starts every server afresh, one at a time and in an order that turns by one each round, warms
 it up for ${seconds} s and measures it for ${seconds} s with wrk: one thread, ${CONNECTIONS} keep-alive connections, no
-pipelining, four browsers' User-Agents. The warm-up asks for each of ${links.toLocaleString("en")} links in turn; the
-measurement draws them by Zipf's law (exponent 1). All servers get the same requests. hop runs as \`hop serve\` does, with
+pipelining, four browsers' User-Agents. The warm-up asks for each of ${links.toLocaleString("en")} links in turn, and is repeated where a
+cache is filled until it has got round; the measurement draws them by Zipf's law (exponent 1). All servers get the same requests. hop runs as \`hop serve\` does, with
 its embedded Postgres, \`fsync\` on; its links are made through its API. The nginx is one process that answers everything
 with one \`return 302\`; the bare \`Bun.serve\` answers with hop's headers; neither looks anything up nor counts.
 With Redis, clicks go through a stream (\`appendonly yes\`, \`appendfsync everysec\`) and one \`hop work\` stores them while

@@ -10,6 +10,8 @@ export interface Workload {
   readonly each: string;
   /** Codes by popularity: what is measured. */
   readonly popular: string;
+  /** How many codes there are. */
+  readonly links: number;
   /** One of the codes. */
   readonly example: string;
 }
@@ -21,7 +23,7 @@ export async function writeWorkload(directory: string, codes: readonly string[])
   const drawn = zipfSequence(codes.length, SEQUENCE_LENGTH, seededRandom(SEED)).map((index) => codes[index]);
   await Bun.write(each, `${codes.join("\n")}\n`);
   await Bun.write(popular, `${drawn.join("\n")}\n`);
-  return { each, popular, example: codes[0] ?? "" };
+  return { each, popular, links: codes.length, example: codes[0] ?? "" };
 }
 
 /** Indices below `items`, the one at index i drawn in proportion to 1 / (i + 1): Zipf's law with exponent 1. */

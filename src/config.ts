@@ -2,9 +2,11 @@
 
 import { nearest } from "./config/nearest.ts";
 import type { Surroundings } from "./config/kinds.ts";
-import { FIELDS, PRESETS, VARIABLES, type Config, type Field, type Variable } from "./config/variables.ts";
+import { PRESETS } from "./config/presets.ts";
+import { FIELDS, VARIABLES, type Config, type Field, type Variable } from "./config/variables.ts";
 
-export { PRESETS, type Config } from "./config/variables.ts";
+export { PRESETS } from "./config/presets.ts";
+export type { Config } from "./config/variables.ts";
 
 /** Everything a configuration depends on; nothing else is read. */
 export interface ConfigInput extends Surroundings {

@@ -1,6 +1,7 @@
 // docs/configuration.md, made from the table of variables.
 
-import { keysOf, PRESETS, VARIABLES, type Config, type Group, type Variable } from "./variables.ts";
+import { PRESETS } from "./presets.ts";
+import { keysOf, VARIABLES, type Config, type Group, type Variable } from "./variables.ts";
 
 const GROUPS: readonly Group[] = [
   "Serving",

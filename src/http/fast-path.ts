@@ -189,20 +189,20 @@ class Connection {
   #answerLater(request: PlainRequest, answer: Promise<FastAnswer> | Response): void {
     this.#busy = true;
     if (answer instanceof Promise) void answer.then((known) => this.#answer(request, known));
-    else void this.#answer(request, answer);
+    else void this.#respond(request, answer);
   }
 
-  #answer(request: PlainRequest, answer: FastAnswer): void {
-    if (answer instanceof Response) {
-      void responseBytes(answer).then(([head, body]) => {
-        const ends = this.#endsAfter(request);
-        const bytes = Buffer.from(`${head}${commonHeaders(ends)}\r\n`, "latin1");
-        this.#send(request.method === "HEAD" ? bytes : Buffer.concat([bytes, body]), ends);
-      });
-    } else {
-      const ends = this.#endsAfter(request);
-      this.#send(redirectText(answer, ends), ends);
-    }
+  #answer(request: PlainRequest, answer: FastAnswer): void | Promise<void> {
+    if (answer instanceof Response) return this.#respond(request, answer);
+    const ends = this.#endsAfter(request);
+    this.#send(redirectText(answer, ends), ends);
+  }
+
+  async #respond(request: PlainRequest, response: Response): Promise<void> {
+    const [head, body] = await responseBytes(response);
+    const ends = this.#endsAfter(request);
+    const bytes = Buffer.from(`${head}${commonHeaders(ends)}\r\n`, "latin1");
+    this.#send(request.method === "HEAD" ? bytes : Buffer.concat([bytes, body]), ends);
   }
 
   #send(bytes: string | Uint8Array, ends: boolean): void {

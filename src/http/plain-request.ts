@@ -28,6 +28,7 @@ const HOST = KEPT.indexOf("host");
 const CONNECTION = KEPT.indexOf("connection");
 /** By the length of their names, so that most lines are passed over without looking at them. */
 const HEADERS: readonly (readonly Header[] | undefined)[] = byLength();
+const NONE: readonly undefined[] = Array.from({ length: KEPT.length }, () => undefined);
 const PLACES = Object.fromEntries(KEPT.map((name, place) => [name, place])) as Record<ReadHeader, number>;
 
 /** A request that was read completely. Values are Latin-1 without the spaces around them, as in the Fetch Standard. */
@@ -77,7 +78,7 @@ export function readPlainRequest(text: string, start: number): PlainRequest | un
 
 /** Undefined when one of the lines makes the request something else, or a header comes twice. */
 function readValues(text: string, from: number, to: number): (string | undefined)[] | undefined {
-  const values: (string | undefined)[] = new Array(KEPT.length);
+  const values: (string | undefined)[] = [...NONE];
   for (let start = from; start < to;) {
     const colon = text.indexOf(":", start);
     const end = text.indexOf("\r\n", colon);

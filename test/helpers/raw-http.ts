@@ -103,13 +103,16 @@ export function exchange(
     socket.on("close", () => end(true));
     socket.on("end", () => end(true));
     if (readsLate) socket.pause();
-    socket.on("connect", async () => {
+    const write = async () => {
       for (const part of parts) {
         socket.write(typeof part === "string" ? Buffer.from(part, "latin1") : part);
-        if (apart) await new Promise((resolve) => setImmediate(resolve));
+        if (apart) await new Promise((turn) => setImmediate(turn));
       }
       if (halfCloses) socket.end();
       if (readsLate) setImmediate(() => socket.resume());
+    };
+    socket.on("connect", () => {
+      void write();
     });
   });
 }

@@ -6,7 +6,7 @@ import type { Sample } from "../../bench/measure.ts";
 import { codesByPopularity } from "../../bench/scale-links.ts";
 import { scaleTable } from "../../bench/scale-table.ts";
 import { DEFAULT_PARTS, durations, type SubjectName, SUBJECTS } from "../../bench/subjects.ts";
-import { PRESETS } from "../../src/config/variables.ts";
+import { PRESETS } from "../../src/config/presets.ts";
 
 function sample(subject: SubjectName, round: number, perSecond: number, p99 = 10): Sample {
   return {

@@ -5,7 +5,24 @@ import { readPlainRequest } from "../../src/http/plain-request.ts";
 import { READ_HEADERS } from "../../src/lib/headers.ts";
 
 const HOST = "Host: hop.test\r\n";
+const VALUE_CHARACTERS = "aZ09 ;,:/()=\t\u00e9\u00ff\u00a0".split("");
 const PLAIN = `GET /known HTTP/1.1\r\n${HOST}User-Agent: curl/8.5.0\r\n\r\n`;
+
+function closes(value: string): boolean | undefined {
+  return readPlainRequest(`GET /known HTTP/1.1\r\n${HOST}Connection: ${value}\r\n\r\n`, 0)?.closes;
+}
+
+function left(text: string): void {
+  expect(readPlainRequest(text, 0)).toBeUndefined();
+}
+
+function spelled(name: string): fc.Arbitrary<string> {
+  return fc.constantFrom(
+    name,
+    name.toUpperCase(),
+    name.replace(/^./, (letter) => letter.toUpperCase()),
+  );
+}
 
 describe("a plain request", () => {
   test("is read with its method, its code and its end", () => {
@@ -17,8 +34,6 @@ describe("a plain request", () => {
   });
 
   test("closes its connection only when it says so", () => {
-    const closes = (value: string) =>
-      readPlainRequest(`GET /known HTTP/1.1\r\n${HOST}Connection: ${value}\r\n\r\n`, 0)?.closes;
     expect(closes("close")).toBe(true);
     expect(closes("Close")).toBe(true);
     expect(closes("keep-alive")).toBe(false);
@@ -26,13 +41,7 @@ describe("a plain request", () => {
   });
 
   test("has the header values that the Fetch Standard gives, whatever the case of their names", () => {
-    const spelled = (name: string) =>
-      fc.constantFrom(
-        name,
-        name.toUpperCase(),
-        name.replace(/^./, (c) => c.toUpperCase()),
-      );
-    const value = fc.string({ unit: fc.constantFrom(..."aZ09 ;,:/()=\t\u00e9\u00ff\u00a0"), maxLength: 40 });
+    const value = fc.string({ unit: fc.constantFrom(...VALUE_CHARACTERS), maxLength: 40 });
     const header = fc
       .constantFrom(...READ_HEADERS, "x-other", "cookie", "accept-encoding", "dnt")
       .chain((name) => fc.tuple(spelled(name), value));
@@ -52,8 +61,6 @@ describe("a plain request", () => {
 });
 
 describe("left to the general server is", () => {
-  const left = (text: string) => expect(readPlainRequest(text, 0)).toBeUndefined();
-
   test("what is not all there yet", () => {
     for (let length = 0; length < PLAIN.length; length++) left(PLAIN.slice(0, length));
     expect(readPlainRequest(PLAIN, 0)).toBeDefined();
