@@ -71,6 +71,7 @@ const server = listen({
   },
   preview: async () => notFound(),
   app: { fetch: notFound },
+  onBug: (error) => log.error({ err: error }, "a connection failed"),
   departing: () => false,
   fastPath: config.fastPath,
   maxWaitingBytes: config.pipelineBytes,

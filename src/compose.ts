@@ -132,6 +132,7 @@ export async function startServer(
   const departure = new Departure();
   const server = listen({
     sharing,
+    onBug: (error) => log.error({ err: error }, "a connection failed"),
     departing: () => departure.begun,
     fastPath: config.fastPath,
     maxWaitingBytes: config.pipelineBytes,

@@ -21,6 +21,8 @@ export interface FastPathOptions {
   readonly maxWaitingBytes: number;
   /** @param address the client's, as the kernel spells it */
   readonly answer: (request: PlainRequest, address: string) => FastAnswer | Promise<FastAnswer>;
+  /** An error that should not be; its connection is gone. */
+  readonly onBug: (error: unknown) => void;
   /** True from when on answers end their connection. */
   readonly departing: () => boolean;
   readonly fullServer: { readonly port: () => number; readonly peers: Peers };
@@ -54,8 +56,11 @@ export class FastPath {
         drain: ({ data }: Socket<Connection>) => data.drained(),
         end: ({ data }: Socket<Connection>) => data.ended(),
         close: ({ data }: Socket<Connection>) => this.#forget(data),
-        // The close that follows does the rest.
-        error: () => undefined,
+        error: (socket: Socket<Connection>, error: Error) => {
+          socket.terminate();
+          // What clients and networks do has a code.
+          if (!("code" in error)) options.onBug(error);
+        },
       },
     };
     this.#listener = Bun.listen<Connection>(listening);
@@ -112,7 +117,8 @@ class Connection {
   constructor(socket: Socket<Connection>, options: FastPathOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#address = socket.remoteAddress;
+    // A connection that is closed already has none.
+    this.#address = socket.remoteAddress ?? "";
     this.#outlet = new Outlet(socket);
   }
 
@@ -150,7 +156,10 @@ class Connection {
   rest(seconds: number): void {
     if (this.#busy || this.#passage !== undefined) return;
     this.#restedSeconds += seconds;
-    if (this.#restedSeconds >= this.#options.idleTimeoutSeconds) this.#socket.terminate();
+    if (this.#restedSeconds < this.#options.idleTimeoutSeconds) return;
+    // Who does not take what was written, or does not hang up either, is not asked again.
+    if (this.#ending || !this.#outlet.empty) this.#socket.terminate();
+    else this.#end();
   }
 
   stop(manner: "now" | "after its first request" | "when idle"): void {

@@ -19,7 +19,7 @@ export interface Client {
 export class Passage {
   readonly #client: Client;
   readonly #peers: Peers;
-  /** What came before there was a connection. */
+  /** What came before there was a connection; the client is not read meanwhile. */
   #early: Uint8Array[];
   #server: { readonly socket: Socket; readonly outlet: Outlet; readonly port: number } | undefined;
   #closed = false;
@@ -29,6 +29,7 @@ export class Passage {
     this.#client = client;
     this.#peers = peers;
     this.#early = [first];
+    client.socket.pause();
     const connected = Bun.connect({
       hostname: FULL_HOST,
       port,
@@ -71,6 +72,7 @@ export class Passage {
     this.#peers.set(port, this.#client.address);
     for (const chunk of this.#early) this.fromClient(chunk);
     this.#early = [];
+    if (outlet.empty) this.#client.socket.resume();
     if (this.#closed) outlet.end();
   }
 

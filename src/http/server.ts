@@ -1,5 +1,5 @@
 // The listeners: on the public one a short link is answered first and by hand, everything else goes to the app.
-import type { Server } from "bun";
+import type { Server, SocketAddress } from "bun";
 import { AppError } from "../lib/errors.ts";
 import type { Asked } from "../lib/headers.ts";
 import { isCode, isReserved } from "../links/code.ts";
@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly trustedProxies: TrustedProxies;
   /** Whether other processes listen on the port too: the first of them claims it, the others join. */
   readonly sharing: Sharing;
+  /** An error that should not be, outside of any answer. */
+  readonly onBug: (error: unknown) => void;
   /** True from when on answers say that their connection ends. */
   readonly departing: () => boolean;
   readonly fastPath: "on" | "off";
@@ -92,9 +94,8 @@ export function listen(options: ServerOptions): Listener {
       maxRequestBodySize: options.maxBodyBytes,
       development: false,
       fetch: (request, server) => {
-        const peer = server.requestIP(request);
-        const address = (peer && at.peers?.get(peer.port)) ?? peer?.address ?? "";
-        return sendable(answer(request, clientOf(request, address, trustedProxies)));
+        const client = addressOf(server.requestIP(request), at.peers);
+        return sendable(answer(request, clientOf(request, client, trustedProxies)));
       },
     });
   }
@@ -159,6 +160,13 @@ export function listenAdmin(options: {
     const { body, contentType } = await metrics();
     return new Response(body, { headers: { "Content-Type": contentType } });
   }
+}
+
+/** Whoever calls from another address of this machine is no connection that was passed on, though its port may be the same. */
+function addressOf(caller: SocketAddress | null, peers: Peers | undefined): string {
+  if (caller === null) return "";
+  const peer = caller.address === FULL_HOST ? peers?.get(caller.port) : undefined;
+  return peer ?? caller.address;
 }
 
 /** The kernel spells IPv4 canonically, and where nobody is trusted no header has to be read: 0.2 us fewer a redirect. */

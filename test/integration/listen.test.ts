@@ -67,6 +67,7 @@ function openListener(options: Pick<ServerOptions, "redirect"> & Partial<ServerO
     app: { fetch: () => new Response("an app") },
     trustedProxies: new TrustedProxies([]),
     sharing: "alone",
+    onBug: (error) => expect(error).toBeUndefined(),
     departing: () => false,
     fastPath: "on",
     ...options,
