@@ -104,7 +104,7 @@ export async function measureHop(
       noErrors(window.report),
       littlesLaw(window.report),
       quiet(window.othersShare),
-      countsAgree(counted - askedBefore, received, 2),
+      countsAgree(counted - askedBefore, received, warm.length + 1),
       ledgerBalances(ledgerBefore, ledger, after(REDIRECTED)),
     ],
   };
