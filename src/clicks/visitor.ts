@@ -10,6 +10,7 @@ import { type CountryResponse, Reader } from "maxmind";
 import type { HeaderReader } from "../lib/headers.ts";
 import { SpecialPurposeNetworks, canonicalIp } from "../lib/ip.ts";
 import { Memo } from "../lib/memo.ts";
+import { ownCopy } from "../lib/own-copy.ts";
 import type { Agent } from "./click.ts";
 
 // Written and read within one call. Per hash of a 110-character user agent, conversion to text included: Bun.SHA256 of one
@@ -76,11 +77,7 @@ export class AgentReader {
 
   /** An empty header counts as a bot: every browser sends one, and most programs that send none are scripts. */
   read(userAgent: string): Agent {
-    // A copy, because a slice would keep the whole long header alive for as long as it is remembered.
-    const text =
-      userAgent.length > MAX_USER_AGENT_LENGTH
-        ? Buffer.from(userAgent.slice(0, MAX_USER_AGENT_LENGTH)).toString()
-        : userAgent;
+    const text = ownCopy(userAgent.slice(0, MAX_USER_AGENT_LENGTH));
     const known = this.#memo.get(text);
     if (known !== undefined) {
       return known;

@@ -5,6 +5,7 @@ import { isPrefetch } from "../clicks/visitor.ts";
 import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Asked } from "../lib/headers.ts";
+import { ownCopy } from "../lib/own-copy.ts";
 import type { RedirectSpan, RedirectTracer } from "../lib/trace.ts";
 import { isGone, type Route } from "../links/link.ts";
 import type { Resolver } from "../links/resolve.ts";
@@ -76,7 +77,8 @@ export function createRedirect(options: RedirectOptions): Redirect {
 
   async function look(visit: Visit): Promise<Redirected | Response> {
     try {
-      const route = await resolver.find(visit.code);
+      // The caches remember the code, and it was cut from the request.
+      const route = await resolver.find(ownCopy(visit.code));
       return await follow(visit, route, clock());
     } catch (error) {
       return refuse(visit, error);

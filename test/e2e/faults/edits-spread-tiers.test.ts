@@ -9,7 +9,8 @@ import {
 } from "../../helpers/cache-fleet.ts";
 import { faultTest, type Random } from "../../helpers/fault-test.ts";
 import { RedirectLoad } from "../../helpers/redirect-load.ts";
-import { summarise, TargetWatcher } from "../../helpers/target-watcher.ts";
+import { summarise } from "../../helpers/latencies.ts";
+import { TargetWatcher } from "../../helpers/target-watcher.ts";
 import { waitFor } from "../../helpers/wait-for.ts";
 
 const P99_MS = 100;

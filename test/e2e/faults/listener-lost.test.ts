@@ -4,7 +4,8 @@ import { createTestDatabase, type TestDatabase } from "../../helpers/database.ts
 import { Random } from "../../helpers/fault-test.ts";
 import { type HopProcess, startHop } from "../../helpers/hop-process.ts";
 import { RedirectLoad } from "../../helpers/redirect-load.ts";
-import { summarise, TargetWatcher } from "../../helpers/target-watcher.ts";
+import { summarise } from "../../helpers/latencies.ts";
+import { TargetWatcher } from "../../helpers/target-watcher.ts";
 import type { TcpProxy } from "../../helpers/tcp-proxy.ts";
 import { waitFor } from "../../helpers/wait-for.ts";
 

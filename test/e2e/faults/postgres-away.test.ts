@@ -4,9 +4,9 @@ import { findMiscounts, readLedger } from "../../helpers/click-audit.ts";
 import { createTestDatabase, type TestDatabase } from "../../helpers/database.ts";
 import { faultTest } from "../../helpers/fault-test.ts";
 import { type HopProcess, startHop, startWork } from "../../helpers/hop-process.ts";
+import { summarise } from "../../helpers/latencies.ts";
 import { RedirectLoad } from "../../helpers/redirect-load.ts";
 import { TestRedis } from "../../helpers/redis.ts";
-import { summarise } from "../../helpers/target-watcher.ts";
 import type { ProxyMode } from "../../helpers/tcp-proxy.ts";
 import { waitFor } from "../../helpers/wait-for.ts";
 

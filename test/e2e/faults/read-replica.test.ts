@@ -4,7 +4,8 @@ import { Random } from "../../helpers/fault-test.ts";
 import { type HopProcess, startHop } from "../../helpers/hop-process.ts";
 import { PostgresPair } from "../../helpers/postgres-pair.ts";
 import { RedirectLoad } from "../../helpers/redirect-load.ts";
-import { summarise, TargetWatcher } from "../../helpers/target-watcher.ts";
+import { summarise } from "../../helpers/latencies.ts";
+import { TargetWatcher } from "../../helpers/target-watcher.ts";
 import { waitFor } from "../../helpers/wait-for.ts";
 
 const APPLY_DELAY_MS = 500;

@@ -8,8 +8,8 @@ import {
   untilBreaker,
 } from "../../helpers/cache-fleet.ts";
 import { faultTest } from "../../helpers/fault-test.ts";
+import { summarise } from "../../helpers/latencies.ts";
 import { RedirectLoad } from "../../helpers/redirect-load.ts";
-import { summarise } from "../../helpers/target-watcher.ts";
 import { waitFor } from "../../helpers/wait-for.ts";
 
 /** Longer than a busy machine takes for a redirect, so that those that waited for Redis can be told from the others. */
