@@ -107,7 +107,8 @@ describe("left to the general server is", () => {
   test("whatever has a character in it that no plain request has, wherever it is", () => {
     const strange = fc.constantFrom("\n", "\r", "\0", "\x01", "\x0b", "\x7f");
     fc.assert(
-      fc.property(fc.nat(PLAIN.length - 1), strange, (place, character) => {
+      // Before the last line feed a line feed is the first byte of what follows.
+      fc.property(fc.nat(PLAIN.length - 2), strange, (place, character) => {
         left(PLAIN.slice(0, place) + character + PLAIN.slice(place));
       }),
     );
