@@ -2,8 +2,7 @@
 // and a plain closing line.
 import { tmpdir } from "node:os";
 import { openTestServer, SHARED_POSTGRES } from "./helpers/database.ts";
-import { provideRedis } from "./provide-redis.ts";
-import { provideTools } from "./provide-tools.ts";
+import { providePrograms } from "./provide-programs.ts";
 
 /** A test that hangs is a failure, not a wait. */
 const TEST_TIMEOUT_MS = 120_000;
@@ -12,8 +11,7 @@ const PARALLEL = 3;
 const MEASURE = "helpers/target-watcher.ts";
 
 try {
-  await provideRedis();
-  await provideTools();
+  await providePrograms();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exit(1);
