@@ -64,11 +64,8 @@ async function unpack(packages: readonly string[]): Promise<void> {
   const debs = join(UNPACKED, "debs");
   for (const directory of ["lists/partial", "cache/archives/partial", "root", "debs"])
     mkdirSync(join(UNPACKED, directory), { recursive: true });
-  const apt = [
-    "apt-get",
-    "-qq",
-    ...["-o", `Dir::State::lists=${join(UNPACKED, "lists")}`, "-o", `Dir::Cache=${join(UNPACKED, "cache")}`],
-  ];
+  const [lists, cache] = [join(UNPACKED, "lists"), join(UNPACKED, "cache")];
+  const apt = ["apt-get", "-qq", "-o", `Dir::State::lists=${lists}`, "-o", `Dir::Cache=${cache}`];
   await run([...apt, "update"]);
   const plan = await run([...apt, "install", "--simulate", "--no-install-recommends", ...packages]);
   const needed = [...plan.matchAll(/^Inst (\S+)/gm)].map(([, name = ""]) => name);
@@ -83,8 +80,8 @@ function useUnpacked(): void {
     process.env[variable] = [...(process.env[variable] ?? "").split(":"), ...more].filter(Boolean).join(":");
   };
   places("PATH", "/usr/sbin", join(root, "usr/bin"), join(root, "usr/sbin"));
-  if (!existsSync(root)) return;
   const libraries = join(root, "usr/lib");
+  if (!existsSync(libraries)) return;
   places(
     "LD_LIBRARY_PATH",
     ...new Bun.Glob("*-linux-gnu").scanSync({ cwd: libraries, onlyFiles: false, absolute: true }),
