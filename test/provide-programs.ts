@@ -76,19 +76,20 @@ async function unpack(packages: readonly string[]): Promise<void> {
 /** Debian keeps nginx where only root looks. */
 function useUnpacked(): void {
   const root = join(UNPACKED, "root");
-  const places = (variable: string, ...more: readonly string[]) => {
-    process.env[variable] = [...(process.env[variable] ?? "").split(":"), ...more].filter(Boolean).join(":");
-  };
-  places("PATH", "/usr/sbin", join(root, "usr/bin"), join(root, "usr/sbin"));
+  addPlaces("PATH", "/usr/sbin", join(root, "usr/bin"), join(root, "usr/sbin"));
   const libraries = join(root, "usr/lib");
   if (!existsSync(libraries)) return;
-  places(
+  addPlaces(
     "LD_LIBRARY_PATH",
     ...new Bun.Glob("*-linux-gnu").scanSync({ cwd: libraries, onlyFiles: false, absolute: true }),
   );
   const postgres = join(libraries, "postgresql");
   if (existsSync(postgres))
-    places("PATH", ...readdirSync(postgres).map((version) => join(postgres, version, "bin")));
+    addPlaces("PATH", ...readdirSync(postgres).map((version) => join(postgres, version, "bin")));
+}
+
+function addPlaces(variable: "PATH" | "LD_LIBRARY_PATH", ...places: readonly string[]): void {
+  process.env[variable] = [...(process.env[variable] ?? "").split(":"), ...places].filter(Boolean).join(":");
 }
 
 /** What it printed. Of what fails only the end is told; whether the programs are there is seen afterwards. */
