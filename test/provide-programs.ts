@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { findPostgresPrograms } from "./helpers/postgres-programs.ts";
 import { findRedisServer } from "./helpers/redis-binary.ts";
+import { which } from "./helpers/which.ts";
 
 interface Program {
   readonly name: string;
@@ -26,9 +27,9 @@ const PROGRAMS: readonly Program[] = [
   {
     name: "prometheus and promtool",
     package: "prometheus",
-    isThere: () => Bun.which("prometheus") !== null && Bun.which("promtool") !== null,
+    isThere: () => which("prometheus") !== undefined && which("promtool") !== undefined,
   },
-  { name: "nginx", package: "nginx-light", isThere: () => Bun.which("nginx") !== null },
+  { name: "nginx", package: "nginx-light", isThere: () => which("nginx") !== undefined },
 ];
 
 const UNPACKED = join(import.meta.dir, "../node_modules/.cache/hop-test-programs");
@@ -37,7 +38,7 @@ const UNPACKED = join(import.meta.dir, "../node_modules/.cache/hop-test-programs
 export async function providePrograms(): Promise<void> {
   useUnpacked();
   const packages = missing().map((program) => program.package);
-  if (packages.length > 0 && existsSync("/etc/debian_version") && Bun.which("apt-get") !== null) {
+  if (packages.length > 0 && existsSync("/etc/debian_version") && which("apt-get") !== undefined) {
     console.log(`getting Debian's ${packages.join(", ")} for the tests …`);
     await (process.getuid?.() === 0 ? install(packages) : unpack(packages));
     useUnpacked();
