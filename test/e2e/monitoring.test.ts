@@ -7,13 +7,14 @@ import { openFleet } from "../helpers/operator-stack.ts";
 import { startPrometheus } from "../helpers/prometheus.ts";
 import { withoutVariables } from "../helpers/promql.ts";
 import { waitFor } from "../helpers/wait-for.ts";
+import { which } from "../helpers/which.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 test.each(["check config deploy/prometheus/prometheus.yml", "test rules deploy/prometheus/alerts.test.yml"])(
   "promtool %s",
   async (command) => {
-    const { code, output } = await run("promtool", command.split(" "), {
+    const { code, output } = await run(which("promtool") ?? "promtool", command.split(" "), {
       account: undefined,
       timeoutMs: 60_000,
       cwd: ROOT,
