@@ -45,7 +45,7 @@ const log = createLog({ level: config.logLevel, pretty: false, secrets: [], base
 const observerParts = {
   salt: () => new Uint8Array(32),
   agents: new AgentReader({ entries: 10_000 }),
-  countries: await CountryReader.open(),
+  countries: CountryReader.open(),
 };
 
 await using started = new AsyncDisposableStack();

@@ -148,7 +148,7 @@ export async function startServer(
       observer: new ClickObserver({
         salt,
         agents: new AgentReader({ entries: 10_000 }),
-        countries: await CountryReader.open(),
+        countries: CountryReader.open(),
       }),
       clock,
       tracer,

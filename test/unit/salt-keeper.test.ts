@@ -83,7 +83,7 @@ async function openObserver(asked: string[] = []): Promise<ClickObserver> {
       return keeper.saltOf(day);
     },
     agents: new AgentReader({ entries: 10 }),
-    countries: await CountryReader.open(),
+    countries: CountryReader.open(),
   });
 }
 
