@@ -23,6 +23,7 @@ const LABELS: Partial<Record<SubjectName, readonly [name: string, detail: string
   nginx: ["nginx", "return 302"],
   bun: ["Bun.serve", "redirects, nothing else"],
   async: ["hop, async", "answers, then stores"],
+  "async-general": ["the same, no fast path", "answers, then stores"],
   stream: ["hop with Redis", "into a stream, then answers"],
   "stream-off": ["the same, no clicks", "only answers"],
   batch: ["hop, default", "stores, then answers"],

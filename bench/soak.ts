@@ -1,15 +1,6 @@
 // npm run soak: hop under the load of a big public for as long as you like, and whether it was right all the time.
 import { Command, InvalidArgumentError } from "commander";
-import { runSoak } from "./soak-run.ts";
-
-interface Options {
-  readonly minutes: number;
-  readonly seed: number;
-  readonly redirects: number;
-  readonly creates: number;
-  readonly links: number;
-  readonly redis: boolean;
-}
+import { runSoak, type SoakOptions } from "./soak-run.ts";
 
 const options = new Command("npm run soak --")
   .description(
@@ -23,7 +14,7 @@ const options = new Command("npm run soak --")
   .option("--links <number>", "that are there at the start", positive, 10_000)
   .option("--redis", "clicks go through a Redis, and one hop work stores them", false)
   .parse()
-  .opts<Options>();
+  .opts<Omit<SoakOptions, "signal">>();
 
 const interrupted = new AbortController();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)

@@ -5,6 +5,7 @@ export const SUBJECT_NAMES = [
   "nginx",
   "bun",
   "async",
+  "async-general",
   "stream",
   "stream-off",
   "batch",
@@ -59,6 +60,12 @@ export const SUBJECTS: readonly Subject[] = [
     title: "hop, `HOP_CLICKS_ACK=async`",
     load: "redirects",
     hop: { args: [], env: { HOP_CLICKS_ACK: "async" } },
+  },
+  {
+    name: "async-general",
+    title: "the same, `HOP_FAST_PATH=off`",
+    load: "redirects",
+    hop: { args: [], env: { HOP_CLICKS_ACK: "async", HOP_FAST_PATH: "off" } },
   },
   {
     name: "stream",

@@ -77,7 +77,7 @@ export const BOUNDS = {
     "HOP_STATEMENT_TIMEOUT_MS",
     10_000,
     HOUR_MS,
-    "Postgres stops a statement after this",
+    "Postgres stops a statement after this, and ends a transaction that rests for as long",
   ),
   shutdownTimeoutMs: ms(
     "HOP_SHUTDOWN_TIMEOUT_MS",

@@ -21,7 +21,7 @@ export const FLEET_BOUNDS = {
   handoverMs: optionalMs(
     "HOP_HANDOVER_MS",
     500,
-    "a process that is replaced serves on for this long and closes each connection after its next answer; clients that rest for longer between two requests may meet a closed connection, none when it is longer than HOP_IDLE_TIMEOUT_SECONDS",
+    "a process that is replaced serves on for this long and closes each connection after its next answer, and then gives one that has asked nothing yet as long again; clients that rest for longer between two requests may meet a closed connection, none when it is longer than HOP_IDLE_TIMEOUT_SECONDS",
   ),
   stopTimeoutMs: ms(
     "HOP_STOP_TIMEOUT_MS",

@@ -1,6 +1,7 @@
-// The public listener: plain requests for short links are answered here, connections with anything else go to the full server.
-import { STATUS_CODES } from "node:http";
+// The public listener: plain requests for short links are answered here, connections with anything else go to the general server.
 import type { Socket, TCPSocketListener } from "bun";
+import { withDeadline } from "../lib/deadline.ts";
+import { redirectText, responseBytes } from "./answer-bytes.ts";
 import { Outlet } from "./outlet.ts";
 import { Passage, type Peers } from "./passage.ts";
 import { type PlainRequest, readPlainRequest } from "./plain-request.ts";
@@ -25,13 +26,18 @@ export interface FastPathOptions {
   readonly onBug: (error: unknown) => void;
   /** True from when on answers end their connection. */
   readonly departing: () => boolean;
-  readonly fullServer: { readonly port: () => number; readonly peers: Peers };
+  readonly generalServer: {
+    readonly port: () => number;
+    readonly peers: Peers;
+    /** As that of Bun's server. */
+    readonly stop: (now: boolean) => Promise<void>;
+  };
 }
 
 const SWEEP_MS = 1_000;
 
 export class FastPath {
-  readonly #firstRequestMs: number;
+  readonly #options: FastPathOptions;
   readonly #connections = new Set<Connection>();
   readonly #listener: TCPSocketListener<Connection>;
   readonly #sweep: NodeJS.Timeout;
@@ -39,8 +45,8 @@ export class FastPath {
 
   /** @throws when the port is taken or the host is not this machine's */
   constructor(options: FastPathOptions) {
-    const { host: hostname, port, reusePort, firstRequestMs } = options;
-    this.#firstRequestMs = firstRequestMs;
+    this.#options = options;
+    const { host: hostname, port, reusePort } = options;
     const listening = {
       hostname,
       port,
@@ -75,16 +81,19 @@ export class FastPath {
 
   /** Accepts nothing more; idle connections end, others after their answers. Resolves when none is left. */
   async stop(now = false): Promise<void> {
+    const { firstRequestMs, generalServer } = this.#options;
     this.#listener.stop(false);
     clearInterval(this.#sweep);
     this.#stopped ??= Promise.withResolvers();
-    const stop = (manner: "now" | "after its first request" | "when idle") => {
-      for (const connection of this.#connections) connection.stop(manner);
-    };
-    stop(now ? "now" : "after its first request");
-    const timer = setTimeout(() => stop("when idle"), this.#firstRequestMs);
-    if (this.#connections.size > 0) await this.#stopped.promise;
-    clearTimeout(timer);
+    const { promise: stopped } = this.#stopped;
+    for (const connection of this.#connections) connection.stop(now);
+    if (!now && [...this.#connections].some(({ silent }) => silent)) {
+      // The first request of a new connection may be one for the general server.
+      await withDeadline(stopped, firstRequestMs, "waiting for first requests").catch(() => undefined);
+      for (const connection of this.#connections) connection.leave();
+    }
+    await generalServer.stop(now);
+    if (this.#connections.size > 0) await stopped;
   }
 
   #forget(connection: Connection): void {
@@ -152,7 +161,7 @@ class Connection {
     this.#passage?.clientEnded();
   }
 
-  /** Some more time has passed without a byte; the full server looks after its connections itself. */
+  /** Some more time has passed without a byte; the general server looks after its connections itself. */
   rest(seconds: number): void {
     if (this.#busy || this.#passage !== undefined) return;
     this.#restedSeconds += seconds;
@@ -162,12 +171,21 @@ class Connection {
     else this.#end();
   }
 
-  stop(manner: "now" | "after its first request" | "when idle"): void {
+  /** It has asked for nothing yet. */
+  get silent(): boolean {
+    return !this.#asked;
+  }
+
+  /** The next answer is the last; who has just connected is about to ask, and could not know that it was not read. */
+  stop(now: boolean): void {
     this.#stopping = true;
-    if (manner === "now") return this.#socket.terminate();
-    if (this.#busy || this.#passage !== undefined) return;
-    // A client that has just connected is about to ask, and could not know that its request was not read.
-    if (this.#asked || manner === "when idle") this.#end();
+    if (now) this.#socket.terminate();
+    else if (this.#asked) this.leave();
+  }
+
+  /** Ends unless there is an answer to come. */
+  leave(): void {
+    if (!this.#busy && this.#passage === undefined) this.#end();
   }
 
   #serve(text: string): void {
@@ -208,10 +226,9 @@ class Connection {
   }
 
   async #respond(request: PlainRequest, response: Response): Promise<void> {
-    const [head, body] = await responseBytes(response);
+    const bytes = await responseBytes(response, request.method);
     const ends = this.#endsAfter(request);
-    const bytes = Buffer.from(`${head}${commonHeaders(ends)}\r\n`, "latin1");
-    this.#send(request.method === "HEAD" ? bytes : Buffer.concat([bytes, body]), ends);
+    this.#send(bytes(ends), ends);
   }
 
   #send(bytes: string | Uint8Array, ends: boolean): void {
@@ -246,40 +263,9 @@ class Connection {
   }
 
   #passOn(first: Uint8Array): void {
-    const { port, peers } = this.#options.fullServer;
+    const { port, peers } = this.#options.generalServer;
     const client = { socket: this.#socket, outlet: this.#outlet, address: this.#address };
     this.#passage = new Passage(client, port(), peers, first);
     if (this.#heard) this.#passage.clientEnded();
   }
-}
-
-function redirectText({ status, location, requestId }: Redirected, ends: boolean): string {
-  return (
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nLocation: ${location}\r\nCache-Control: private, no-store\r\n` +
-    `X-Request-Id: ${requestId}\r\nContent-Length: 0\r\n${commonHeaders(ends)}\r\n`
-  );
-}
-
-/** Status line and headers but the common ones, and the body. */
-async function responseBytes(response: Response): Promise<[head: string, body: Uint8Array]> {
-  const body = new Uint8Array(await response.arrayBuffer());
-  let head = `HTTP/1.1 ${response.status} ${STATUS_CODES[response.status] ?? ""}\r\n`;
-  for (const [name, value] of response.headers) head += `${name}: ${value}\r\n`;
-  return [`${head}Content-Length: ${body.length}\r\n`, body];
-}
-
-function commonHeaders(ends: boolean): string {
-  return ends ? `Date: ${date()}\r\nConnection: close\r\n` : `Date: ${date()}\r\n`;
-}
-
-let [dateText, dateUntilMs] = ["", 0];
-
-/** Written once a second. */
-function date(): string {
-  const nowMs = Date.now();
-  if (nowMs >= dateUntilMs || nowMs < dateUntilMs - 1_000) {
-    dateText = new Date(nowMs).toUTCString();
-    dateUntilMs = nowMs - (nowMs % 1_000) + 1_000;
-  }
-  return dateText;
 }

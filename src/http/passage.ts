@@ -1,12 +1,12 @@
-// A connection that is passed on to the full server: bytes in both directions, at the pace of whoever reads them.
+// A connection that is passed on to the general server: bytes in both directions, at the pace of whoever reads them.
 import type { Socket } from "bun";
 import { Outlet } from "./outlet.ts";
 
-/** Connections to the full server by their local port, with the address of the client behind each. */
+/** Connections to the general server by their local port, with the address of the client behind each. */
 export type Peers = Map<number, string>;
 
-/** The full server listens here, for this process alone. */
-export const FULL_HOST = "127.0.0.1";
+/** The general server listens here, for this process alone. */
+export const GENERAL_HOST = "127.0.0.1";
 
 /** What is needed of the client's socket. */
 export interface Client {
@@ -31,7 +31,7 @@ export class Passage {
     this.#early = [first];
     client.socket.pause();
     const connected = Bun.connect({
-      hostname: FULL_HOST,
+      hostname: GENERAL_HOST,
       port,
       socket: {
         open: (socket) => this.#open(socket),
@@ -68,7 +68,7 @@ export class Passage {
     const port = socket.localPort;
     const outlet = new Outlet(socket);
     this.#server = { socket, outlet, port };
-    // Before the first byte: the full server asks who it is from.
+    // Before the first byte: the general server asks who it is from.
     this.#peers.set(port, this.#client.address);
     for (const chunk of this.#early) this.fromClient(chunk);
     this.#early = [];

@@ -7,7 +7,7 @@ import type { createApp } from "./app.ts";
 import { clientIp, type TrustedProxies } from "./client-address.ts";
 import { FastPath } from "./fast-path.ts";
 import type { Health } from "./health.ts";
-import { FULL_HOST, type Peers } from "./passage.ts";
+import { GENERAL_HOST, type Peers } from "./passage.ts";
 import { claimPort, openPort, type Place } from "./port.ts";
 import type { Preview } from "./preview.ts";
 import { problemResponse } from "./problem.ts";
@@ -54,7 +54,7 @@ export function listen(options: ServerOptions): Listener {
   const reusePort = options.sharing !== "alone";
   if (options.sharing === "claims") claimPort(place);
   if (options.fastPath === "off") {
-    const server = openPort(place, () => openFull({ host: options.host, port: options.port, reusePort }));
+    const server = openPort(place, () => openGeneral({ host: options.host, port: options.port, reusePort }));
     return { port: server.port ?? options.port, stop: (now) => server.stop(now) };
   }
 
@@ -66,21 +66,16 @@ export function listen(options: ServerOptions): Listener {
       new FastPath({
         ...options,
         reusePort,
-        fullServer: { port: () => full.port ?? 0, peers },
+        generalServer: { port: () => general.port ?? 0, peers, stop: (now) => general.stop(now) },
         answer: (request, address) =>
           redirect(request, request.code, clientOf(request, address, trustedProxies), newRequestId()),
       }),
   );
-  const full = openFull({ host: FULL_HOST, port: 0, reusePort: false, peers });
-  return {
-    port: fast.port,
-    stop: async (now) => {
-      await Promise.all([fast.stop(now), full.stop(now)]);
-    },
-  };
+  const general = openGeneral({ host: GENERAL_HOST, port: 0, reusePort: false, peers });
+  return { port: fast.port, stop: (now) => fast.stop(now) };
 
   /** Answers everything. @param peers who is behind connections that were passed on */
-  function openFull(at: {
+  function openGeneral(at: {
     host: string;
     port: number;
     reusePort: boolean;
@@ -165,7 +160,7 @@ export function listenAdmin(options: {
 /** Whoever calls from another address of this machine is no connection that was passed on, though its port may be the same. */
 function addressOf(caller: SocketAddress | null, peers: Peers | undefined): string {
   if (caller === null) return "";
-  const peer = caller.address === FULL_HOST ? peers?.get(caller.port) : undefined;
+  const peer = caller.address === GENERAL_HOST ? peers?.get(caller.port) : undefined;
   return peer ?? caller.address;
 }
 

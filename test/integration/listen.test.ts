@@ -34,8 +34,8 @@ class Client {
     return new Client(socket);
   }
 
-  ask(): void {
-    this.#socket.write(REQUEST);
+  ask(request = REQUEST): void {
+    this.#socket.write(request);
   }
 
   async answered(count = 1): Promise<void> {
@@ -150,7 +150,8 @@ describe.each(["on", "off"] as const)("a listener with the fast path %s", (fastP
 
 test("a connection that was just made is answered once by a listener that stops, and one that asks nothing is closed soon", async () => {
   const listener = openListener({ redirect: atOnce });
-  const [eager, silent, known] = [
+  const [eager, other, silent, known] = [
+    await Client.open(listener.port),
     await Client.open(listener.port),
     await Client.open(listener.port),
     await Client.open(listener.port),
@@ -160,9 +161,11 @@ test("a connection that was just made is answered once by a listener that stops,
   await known.answered();
   const stop = listener.stop();
   eager.ask();
+  other.ask("GET /an/app HTTP/1.1\r\nHost: hop.test\r\n\r\n");
   await eager.answered();
   expect(eager.saysGoodbye).toBe(true);
+  await waitFor("the app's answer", () => other.received.includes("an app"));
   await withDeadline(stop, DEADLINE_MS, "stopping");
-  await waitFor("all to be closed", () => [eager, silent, known].every(({ closed }) => closed));
+  await waitFor("all to be closed", () => [eager, other, silent, known].every(({ closed }) => closed));
   expect(silent.received).toBe("");
 });
