@@ -1,7 +1,6 @@
 // From a request to a click: who came, from where, with what, without keeping an address.
 import type { HeaderReader } from "../lib/headers.ts";
 import { Memo } from "../lib/memo.ts";
-import { ownCopy } from "../lib/own-copy.ts";
 import type { Agent, Click, Profile } from "./click.ts";
 import {
   type AgentReader,
@@ -56,8 +55,8 @@ export class ClickObserver {
     if (known !== undefined) return known;
     const profile = profileOf(
       country,
-      referrerHost(referer && ownCopy(referer)),
-      language(acceptLanguage && ownCopy(acceptLanguage)),
+      referrerHost(referer),
+      language(acceptLanguage),
       this.#options.agents.read(userAgent),
     );
     if (kind.length <= MAX_KIND_LENGTH) this.#profiles.set(kind, profile);
