@@ -148,7 +148,7 @@ test("a server that hangs up at once is a refusal, and is called again only afte
 
 faultTest(
   "a pool whose connections are cut at any moment answers or refuses every question, keeps transactions whole, and works on",
-  { few: 30, full: 500 },
+  { few: 10, full: 500 },
   async ({ rounds, random, begin }) => {
     sql = open(CONNECTIONS);
     let [answered, refused] = [0, 0];

@@ -8,7 +8,7 @@ import { addDimensions, addTotals } from "../../src/storage/postgres/rollup.ts";
 import { aClick, aProducer } from "../helpers/clicks.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 
-const ROWS = 2_000;
+const ROWS = 1_000;
 /** By how a row is found, deleted and checked. */
 const READS_A_ROW = 4;
 

@@ -18,7 +18,7 @@ afterAll(() => database.close());
 
 faultTest(
   "every redirect received is stored exactly once while hop, Postgres and the network between them are killed",
-  { few: 4, full: 20 },
+  { few: 3, full: 20 },
   async ({ rounds, random, begin }) => {
     const env = { HOP_DATABASE_URL: database.url, HOP_CLICKS: "batch" };
     let hop = await startHop(env);

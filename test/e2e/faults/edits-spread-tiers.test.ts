@@ -71,7 +71,7 @@ function noise(random: Random): RedirectLoad[] {
 
 faultTest(
   "an edit is served by all processes within 100 ms (p99), whoever makes it, and no old target comes back",
-  { few: 50, full: 1_000 },
+  { few: 30, full: 1_000 },
   async ({ rounds, random, begin }) => {
     const loads = noise(random);
     const watchers = (await watchAll("edited")).flat();

@@ -27,7 +27,7 @@ const SHAPES = [
 for (const { what, options } of SHAPES) {
   faultTest(
     `every redirect received is stored exactly once while ${what} are killed and frozen at random`,
-    { few: 3, full: 25 },
+    { few: 2, full: 25 },
     async ({ rounds, random, begin }) => {
       const fleet = await Fleet.start({ codes: CODES, random, connections: 4, ...options });
       try {

@@ -21,7 +21,7 @@ afterAll(() => database.drop());
 for (const clicks of ["batch", "inline"]) {
   faultTest(
     `hop is killed while Postgres is away (${clicks}), and every redirect received is stored once by the next hop`,
-    { few: 2, full: 10 },
+    { few: 1, full: 10 },
     async ({ rounds, random, begin }) => {
       const env = {
         HOP_DATABASE_URL: database.url,
