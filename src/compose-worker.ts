@@ -165,7 +165,7 @@ function openReader(
   partition: number,
   started: AsyncDisposableStack,
 ): RedisStreamReader {
-  const blocking = openBlockingRedis(place.address, "hop reader", config.streamBlockMs, complain(log));
+  const blocking = openBlockingRedis(place.address, "hop-reader", config.streamBlockMs, complain(log));
   started.defer(() => blocking.disconnect());
   return new RedisStreamReader({
     client,

@@ -19,7 +19,7 @@ export function openSharedRedis(
     commandTimeoutMs: redisTimeoutMs,
     connectTimeoutMs: redisConnectTimeoutMs,
   };
-  const client = openRedis(address, "hop shared", complain(log));
+  const client = openRedis(address, "hop-shared", complain(log));
   started.defer(() => client.disconnect());
   return client;
 }

@@ -95,7 +95,7 @@ async function openSharedCache(
 ): Promise<SharedRouteCache> {
   const { cacheTimeoutMs: timeoutMs, cacheTtlMs: ttlMs } = config;
   // Apart from the stream's: behind a large batch of clicks a lookup would wait.
-  const client = openRedis(redisAddress(config), "hop cache", complain(log));
+  const client = openRedis(redisAddress(config), "hop-cache", complain(log));
   started.defer(() => client.disconnect());
   const copies = new RedisRouteCopies(client);
   const trust = new Trust({ now, ttlMs, maxChanges: config.cacheChangesMax });

@@ -2,6 +2,7 @@
 import { type Config, ConfigError } from "./config.ts";
 import type { Log } from "./lib/log.ts";
 import { isCluster, openRedis, type RedisAddress, type RedisClient } from "./storage/redis/client.ts";
+import { openConnection } from "./storage/redis/connection.ts";
 import { RedisClickStream } from "./storage/redis/click-stream.ts";
 import { adviceFor } from "./storage/redis/settings.ts";
 import type { StreamInstruments } from "./stream-instruments.ts";
@@ -52,12 +53,14 @@ export function openClickStream(
 ): RedisClickStream {
   const { address, partitions } = streamPlace(config);
   const onError = complain(log);
+  const connection = openConnection(address, "hop-clicks", onError);
+  started.defer(() => connection.close());
   const client = openRedis(address, "hop", onError);
   started.defer(() => client.disconnect());
   const stream = new RedisClickStream({
+    connection,
     client,
     partitions,
-    timeoutMs: config.redisTimeoutMs,
     waitReplicas: config.streamWaitReplicas,
     waitMs: config.streamWaitMs,
     maxBytes: config.streamMaxBytes,
@@ -75,11 +78,9 @@ export function openClickStream(
     onCheckFailed: onError,
   });
   started.defer(() => stream.close());
-  client.once("ready", () => {
-    // Until the master is known, what is confirmed counts as in doubt and would be sent twice.
-    stream.check().catch(onError);
-    void advise(client, address, log);
-  });
+  // Until the master is known, what is confirmed counts as in doubt and would be sent twice.
+  void connection.ready.then(() => stream.check()).catch(onError);
+  client.once("ready", () => void advise(client, address, log));
   return stream;
 }
 

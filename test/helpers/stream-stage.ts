@@ -9,6 +9,7 @@ import {
   type RedisAddress,
   type RedisClient,
 } from "../../src/storage/redis/client.ts";
+import { openConnection } from "../../src/storage/redis/connection.ts";
 import { RedisClickStream, type RedisClickStreamOptions } from "../../src/storage/redis/click-stream.ts";
 import { type PartitionSize, streamFacts } from "../../src/storage/redis/stream-facts.ts";
 import { RedisStreamReader } from "../../src/storage/redis/stream-reader.ts";
@@ -17,6 +18,8 @@ import { waitFor } from "./wait-for.ts";
 
 const TIMEOUT_MS = 2_000;
 const BLOCK_MS = 50;
+
+export type SenderOptions = Partial<RedisClickStreamOptions> & { readonly commandTimeoutMs?: number };
 
 export interface StageWorker {
   readonly name: string;
@@ -63,11 +66,14 @@ export class StreamStage {
     );
   }
 
-  sender(options: Partial<RedisClickStreamOptions> = {}): RedisClickStream {
+  sender({ commandTimeoutMs = TIMEOUT_MS, ...options }: SenderOptions = {}): RedisClickStream {
+    const address = { ...this.address, commandTimeoutMs };
+    const connection = openConnection(address, "test", (error) => this.errors.push(error));
+    this.#opened.defer(() => connection.close());
     const stream = new RedisClickStream({
+      connection,
       client: this.open(),
       partitions: this.partitions,
-      timeoutMs: TIMEOUT_MS,
       waitReplicas: 0,
       waitMs: 500,
       maxBytes: 1 << 28,
@@ -86,7 +92,7 @@ export class StreamStage {
   }
 
   /** A sender that has seen the master. */
-  async connectedSender(options: Partial<RedisClickStreamOptions> = {}): Promise<RedisClickStream> {
+  async connectedSender(options: SenderOptions = {}): Promise<RedisClickStream> {
     const sender = this.sender(options);
     await waitFor("the sender to be connected", () =>
       sender.check().then(

@@ -122,7 +122,7 @@ describe("one Redis", () => {
 
   test("frozen: appends fail within their timeout, and it goes on when it thaws", async () => {
     await open({ fsync: "everysec" });
-    const sender = await stage.connectedSender({ timeoutMs: 200 });
+    const sender = await stage.connectedSender({ commandTimeoutMs: 200 });
     const maker = new BatchMaker();
     await sender.storeBatches([maker.next()]);
     redis.pause();

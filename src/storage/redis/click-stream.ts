@@ -1,10 +1,10 @@
 // Sends batches to a stream in Redis, from which workers store them. A batch is confirmed when Redis has it.
 import type { ClickBatch, Producer } from "../../clicks/click.ts";
 import type { ClickStore } from "../../clicks/ports.ts";
-import { withDeadline } from "../../lib/deadline.ts";
 import { AppError } from "../../lib/errors.ts";
 import { type Loop, repeat } from "../../lib/loop.ts";
-import { type RedisClient, redisUnavailable, repliesOf } from "./client.ts";
+import { type RedisClient, redisUnavailable } from "./client.ts";
+import type { RedisCommand, RedisConnection } from "./connection.ts";
 import { RecentEntries } from "./recent-entries.ts";
 import {
   batchFields,
@@ -17,10 +17,10 @@ import {
 import { masterIdentity, partitionSize, type PartitionSize } from "./stream-facts.ts";
 
 export interface RedisClickStreamOptions {
+  /** For the clicks, and for asking who confirmed them. */
+  readonly connection: RedisConnection;
   readonly client: RedisClient;
   readonly partitions: number;
-  /** An append that takes longer is not confirmed. */
-  readonly timeoutMs: number;
   /** Replicas that must have an entry before it is confirmed, and how long they may take. */
   readonly waitReplicas: number;
   readonly waitMs: number;
@@ -101,10 +101,8 @@ export class RedisClickStream implements ClickStore {
    */
   async check(): Promise<void> {
     const outcomes = await Promise.allSettled(this.#partitions.map((each) => this.#checkMaster(each)));
-    const sizes = await withDeadline(
-      Promise.all(this.#partitions.map(({ number }) => partitionSize(this.#options.client, number))),
-      this.#options.timeoutMs,
-      "measuring the stream",
+    const sizes = await Promise.all(
+      this.#partitions.map(({ number }) => partitionSize(this.#options.client, number)),
     );
     this.#measuredBytes = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
     this.#sentBytes = 0;
@@ -112,7 +110,7 @@ export class RedisClickStream implements ClickStore {
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 
-  /** A last check, and no more. The client stays open: it is not ours. */
+  /** A last check, and no more. The connections stay open: they are not ours. */
   async close(): Promise<void> {
     await this.#checks.stop();
     await this.check().catch(this.#options.onCheckFailed);
@@ -133,22 +131,17 @@ export class RedisClickStream implements ClickStore {
   }
 
   async #append(partition: number, entries: readonly EntryFields[]): Promise<void> {
-    const { client, timeoutMs, waitReplicas, waitMs } = this.#options;
-    const pipeline = client.pipeline();
+    const { connection, waitReplicas, waitMs } = this.#options;
+    const commands: RedisCommand[] = [];
     for (const fields of entries) {
-      pipeline.xadd(streamKey(partition), "*", ...fields);
+      commands.push(["XADD", streamKey(partition), "*", ...fields]);
       this.#sentBytes += sizeOf(fields);
     }
     // On the connection of the entries, behind them: WAIT speaks about the writes of its own connection only.
-    if (waitReplicas > 0) pipeline.wait(waitReplicas, waitMs);
-    let replies: unknown[];
-    try {
-      replies = repliesOf(await withDeadline(pipeline.exec(), timeoutMs, "appending to the stream"));
-    } catch (error) {
-      // A cluster may have moved; the next attempt should know.
-      if ("refreshSlotsCache" in client) client.refreshSlotsCache();
+    if (waitReplicas > 0) commands.push(["WAIT", String(waitReplicas), String(waitMs)]);
+    const replies = await connection.send(commands).catch((error: unknown) => {
       throw redisUnavailable(error);
-    }
+    });
     if (waitReplicas > 0 && Number(replies.at(-1)) < waitReplicas) {
       throw redisUnavailable(
         new Error(`${String(replies.at(-1))} of ${waitReplicas} replicas had the clicks after ${waitMs} ms`),
@@ -157,13 +150,10 @@ export class RedisClickStream implements ClickStore {
   }
 
   async #checkMaster(partition: Partition): Promise<void> {
-    const { client, timeoutMs, resendMs, onResent } = this.#options;
+    const { connection, resendMs, onResent } = this.#options;
     const askedAtMs = performance.now();
-    const identity = await withDeadline(
-      masterIdentity(client, partition.number),
-      timeoutMs,
-      "asking who the master is",
-    );
+    // By the connection of the clicks: another one may have reached another server.
+    const identity = await masterIdentity(connection, partition.number);
     if (identity === partition.identity) return partition.recent.prune(askedAtMs - resendMs);
     const entries = partition.recent.all;
     for (let start = 0; start < entries.length; start += RESEND_PAGE) {

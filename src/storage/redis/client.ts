@@ -14,7 +14,7 @@ export interface RedisAddress {
 }
 
 /** A lost server is asked again this often: a redirect may be waiting. */
-const RECONNECT_MS = 100;
+export const RECONNECT_MS = 100;
 /** Hops of one command through a cluster that moves; then its caller tries again. */
 const MAX_REDIRECTIONS = 4;
 
@@ -25,6 +25,7 @@ export function isCluster(address: Pick<RedisAddress, "url">): boolean {
 /**
  * Connects in the background and for ever; a command fails while there is no connection. `onError` hears of every failed
  * attempt.
+ * @param name what CLIENT LIST calls it; Redis takes no spaces in it
  */
 export function openRedis(address: RedisAddress, name: string, onError: (error: Error) => void): RedisClient {
   return open(address, name, onError, {

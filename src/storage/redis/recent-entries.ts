@@ -9,7 +9,9 @@ export interface RecentEntry {
 /** In the order of confirmation; when the bytes are too many, the oldest go. */
 export class RecentEntries {
   readonly #maxBytes: number;
-  #entries: RecentEntry[] = [];
+  #entries: (RecentEntry | undefined)[] = [];
+  /** Places at the beginning that are empty; they are cut off when they are half of all. */
+  #gone = 0;
   #bytes = 0;
 
   constructor(maxBytes: number) {
@@ -17,7 +19,7 @@ export class RecentEntries {
   }
 
   get all(): readonly RecentEntry[] {
-    return [...this.#entries];
+    return this.#entries.filter((entry) => entry !== undefined);
   }
 
   get bytes(): number {
@@ -27,17 +29,23 @@ export class RecentEntries {
   add(fields: EntryFields, confirmedAtMs: number): void {
     this.#entries.push({ fields, confirmedAtMs });
     this.#bytes += sizeOf(fields);
-    let excess = 0;
-    while (this.#bytes > this.#maxBytes && excess < this.#entries.length) {
-      this.#bytes -= sizeOf(this.#entries[excess++]?.fields ?? []);
-    }
-    if (excess > 0) this.#entries = this.#entries.slice(excess);
+    this.#forgetWhile(() => this.#bytes > this.#maxBytes);
   }
 
   /** Forgets what was confirmed before. */
   prune(beforeMs: number): void {
-    const keep = this.#entries.findIndex((entry) => entry.confirmedAtMs >= beforeMs);
-    const gone = this.#entries.splice(0, keep === -1 ? this.#entries.length : keep);
-    for (const { fields } of gone) this.#bytes -= sizeOf(fields);
+    this.#forgetWhile((oldest) => oldest.confirmedAtMs < beforeMs);
+  }
+
+  #forgetWhile(isTooMuch: (oldest: RecentEntry) => boolean): void {
+    for (;;) {
+      const oldest = this.#entries[this.#gone];
+      if (oldest === undefined || !isTooMuch(oldest)) break;
+      this.#bytes -= sizeOf(oldest.fields);
+      this.#entries[this.#gone++] = undefined;
+    }
+    if (this.#gone * 2 <= this.#entries.length) return;
+    this.#entries = this.#entries.slice(this.#gone);
+    this.#gone = 0;
   }
 }

@@ -1,6 +1,7 @@
 // How full the stream is: its length, size and age, who has what, and which batches are in it.
 import type { Transit, TransitBatch } from "../../clicks/transit.ts";
-import { type RedisClient, repliesOf } from "./client.ts";
+import type { RedisClient } from "./client.ts";
+import type { RedisConnection } from "./connection.ts";
 import { deadKey, GROUP, labelOf, streamKey } from "./stream-entries.ts";
 
 /** What can be asked every second. */
@@ -126,10 +127,13 @@ const REPLICATION_FIELDS = /^(?:run_id|master_replid):(\S+)/gm;
  * Names the data that the master of a partition holds: another value means that the server was restarted or replaced, and
  * may lack what the last one had confirmed.
  */
-export async function masterIdentity(client: RedisClient, partition: number): Promise<string> {
-  // In a cluster the key decides which node the whole pipeline goes to.
-  const pipeline = client.pipeline().exists(streamKey(partition)).info("server").info("replication");
-  const [, server, replication] = repliesOf(await pipeline.exec());
+export async function masterIdentity(connection: RedisConnection, partition: number): Promise<string> {
+  const questions = [
+    ["EXISTS", streamKey(partition)],
+    ["INFO", "server"],
+    ["INFO", "replication"],
+  ] as const;
+  const [, server, replication] = await connection.send(questions);
   const text = `${String(server)}\n${String(replication)}`;
   return [...text.matchAll(REPLICATION_FIELDS)].map(([, value]) => value).join(" ");
 }
