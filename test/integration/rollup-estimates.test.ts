@@ -41,7 +41,8 @@ async function queueBatches(): Promise<void> {
     seq: index + 1,
     clicks: [aClick({ atMs: Date.now() })],
   }));
-  await store.storeBatches(batches);
+  // One call for all would make one row of them.
+  await Promise.all(batches.map((batch) => store.storeBatches([batch])));
 }
 
 async function readsOf(table: string, round: (sql: Queryable) => Promise<number>): Promise<number> {

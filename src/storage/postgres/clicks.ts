@@ -6,6 +6,10 @@ import { asking, type Database, type Queryable, textArray } from "./database.ts"
 
 /** Profiles that are known to be stored at least; twice as many at most, of some 30 bytes each. */
 const REMEMBERED_PROFILES = 20_000;
+/** Clicks in one row of the queue, exceeded by at most one batch: a few rows are what a reader in a hurry takes. */
+const ROW_CLICKS = 4_000;
+/** Postgres's word for "there is such a row already". */
+const UNIQUE_VIOLATION = "23505";
 
 export class PostgresClickStore implements ClickStore {
   readonly #sql: Database;
@@ -18,7 +22,8 @@ export class PostgresClickStore implements ClickStore {
 
   /**
    * The ledger row comes first and decides: only if (producer, seq) is new are its clicks queued. What many clicks share is
-   * sent once by each process, before the first batch that needs it.
+   * sent once by each process, before the first batch that needs it. Many batches are queued together, which fails if
+   * one of them is stored already: then one by one.
    */
   async storeBatches(batches: readonly ClickBatch[]): Promise<number> {
     // A set that holds one batch twice would queue it twice.
@@ -27,13 +32,19 @@ export class PostgresClickStore implements ClickStore {
       ({ id }) => !this.#producers.has(id),
     );
     const profiles = distinct(profilesOf(given)).filter(({ id }) => this.#profiles.get(id) === undefined);
-    const clicks = await asking(this.#sql, async () => {
-      if (producers.length === 0 && profiles.length === 0) return queue(this.#sql, given);
-      return this.#sql.begin(async (sql) => {
-        if (producers.length > 0) await openProducers(sql, producers);
-        if (profiles.length > 0) await keepProfiles(sql, profiles);
-        return queue(sql, given);
+    const store = (queueing: typeof queue) =>
+      asking(this.#sql, async () => {
+        if (producers.length === 0 && profiles.length === 0 && queueing === queue)
+          return queueing(this.#sql, given);
+        return this.#sql.begin(async (sql) => {
+          if (producers.length > 0) await openProducers(sql, producers);
+          if (profiles.length > 0) await keepProfiles(sql, profiles);
+          return queueing(sql, given);
+        });
       });
+    const clicks = await store(queue).catch((error: unknown) => {
+      if (given.length > 1 && isUniqueViolation(error)) return store(queueOneByOne);
+      throw error;
     });
     for (const { id } of producers) this.#producers.add(id);
     for (const { id } of profiles) this.#profiles.set(id, true);
@@ -98,69 +109,108 @@ async function keepProfiles(sql: Queryable, profiles: readonly Profile[]): Promi
     ORDER BY p.id ON CONFLICT (id) DO NOTHING`;
 }
 
+/**
+ * All of them, or the one that is given if it is new.
+ * @throws UNIQUE_VIOLATION when one of several is not
+ */
 async function queue(sql: Queryable, batches: readonly ClickBatch[]): Promise<number> {
-  const columns = batches.map(columnsOf);
+  const rows = rowsOf(batches);
   const [queued] = await sql<{ clicks: number }[]>`
-    WITH given AS (
+    WITH fresh AS (
+      INSERT INTO click_batches (producer, seq, clicks)
       SELECT * FROM unnest(
         ${array(batches.map((batch) => batch.producer.id))}::uuid[],
         ${array(batches.map((batch) => batch.seq))}::bigint[],
-        ${array(batches.map((batch) => batch.clicks.length))}::integer[],
-        ${array(columns.map(({ firstMs }) => firstMs))}::bigint[],
-        ${array(columns.map(({ lastMs }) => lastMs))}::bigint[],
-        ${literalArray(columns.map(({ linkIds }) => linkIds))}::text[],
-        ${literalArray(columns.map(({ afterMs }) => afterMs))}::text[],
-        ${literalArray(columns.map(({ visitors }) => visitors))}::text[],
-        ${literalArray(columns.map(({ profiles }) => profiles))}::text[]
-      ) AS g(producer, seq, clicks, first_ms, last_ms, link_ids, after_ms, visitors, profiles)
-    ), fresh AS (
-      INSERT INTO click_batches (producer, seq, clicks) SELECT producer, seq, clicks FROM given
-      ON CONFLICT DO NOTHING RETURNING producer, seq
+        ${array(batches.map((batch) => batch.clicks.length))}::integer[])
+      ${batches.length === 1 ? sql`ON CONFLICT DO NOTHING` : sql``} RETURNING seq
+    ), given AS (
+      SELECT ${array(rows.linkIds)}::bigint[] AS link_ids, ${array(rows.afterMs)}::bigint[] AS after_ms,
+        ${array(rows.visitors)}::bigint[] AS visitors, ${array(rows.profiles)}::bigint[] AS profiles
     ), queued AS (
       INSERT INTO click_queue (clicks, first_ms, last_ms, link_ids, after_ms, visitors, profiles)
-      SELECT clicks, first_ms, last_ms, link_ids::bigint[], after_ms::bigint[], visitors::bigint[], profiles::bigint[]
-      FROM given JOIN fresh USING (producer, seq)
+      SELECT last - first + 1, first_ms, last_ms, link_ids[first:last], after_ms[first:last], visitors[first:last],
+        profiles[first:last]
+      FROM given, unnest(
+        ${array(rows.first)}::integer[],
+        ${array(rows.last)}::integer[],
+        ${array(rows.firstMs)}::bigint[],
+        ${array(rows.lastMs)}::bigint[]) AS r(first, last, first_ms, last_ms)
+      WHERE EXISTS (SELECT FROM fresh)
       RETURNING clicks
     )
     SELECT coalesce(sum(clicks), 0)::bigint AS clicks FROM queued`;
   return queued?.clicks ?? 0;
 }
 
-/** The clicks of a batch as the text of array literals, because an array of arrays must be rectangular. */
-interface Columns {
-  readonly firstMs: number;
-  readonly lastMs: number;
-  readonly linkIds: string;
-  /** Since `firstMs`. */
-  readonly afterMs: string;
-  readonly visitors: string;
-  readonly profiles: string;
+/** Those that are new. Only in a transaction are they stored together. */
+async function queueOneByOne(sql: Queryable, batches: readonly ClickBatch[]): Promise<number> {
+  const queued = await Promise.all(batches.map((batch) => queue(sql, [batch])));
+  return queued.reduce((sum, clicks) => sum + clicks, 0);
 }
 
-function columnsOf({ clicks }: ClickBatch): Columns {
-  let [firstMs, lastMs] = [Infinity, -Infinity];
-  for (const { atMs } of clicks) {
-    if (atMs < firstMs) firstMs = atMs;
-    if (atMs > lastMs) lastMs = atMs;
-  }
-  const linkIds: number[] = [];
-  const afterMs: number[] = [];
-  const visitors: bigint[] = [];
-  const profiles: string[] = [];
-  for (const click of clicks) {
-    linkIds.push(click.linkId);
-    afterMs.push(click.atMs - firstMs);
-    visitors.push(click.visitor);
-    profiles.push(click.profile.id);
-  }
-  return {
-    firstMs,
-    lastMs,
-    linkIds: array(linkIds),
-    afterMs: array(afterMs),
-    visitors: array(visitors),
-    profiles: array(profiles),
+function isUniqueViolation(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === UNIQUE_VIOLATION;
+}
+
+/** The clicks of all batches, one after another, and how rows of the queue share them. */
+interface Rows {
+  readonly linkIds: number[];
+  /** Since the row's `firstMs`. */
+  readonly afterMs: number[];
+  readonly visitors: bigint[];
+  readonly profiles: string[];
+  /** Of each row: its clicks, counted from 1, and when the earliest and the latest of them was. */
+  readonly first: number[];
+  readonly last: number[];
+  readonly firstMs: number[];
+  readonly lastMs: number[];
+}
+
+function rowsOf(batches: readonly ClickBatch[]): Rows {
+  const rows: Rows = {
+    linkIds: [],
+    afterMs: [],
+    visitors: [],
+    profiles: [],
+    first: [],
+    last: [],
+    firstMs: [],
+    lastMs: [],
   };
+  let waiting: ClickBatch[] = [];
+  let waitingClicks = 0;
+  for (const batch of batches) {
+    waiting.push(batch);
+    waitingClicks += batch.clicks.length;
+    if (waitingClicks < ROW_CLICKS) continue;
+    addRow(rows, waiting);
+    waiting = [];
+    waitingClicks = 0;
+  }
+  if (waiting.length > 0) addRow(rows, waiting);
+  return rows;
+}
+
+function addRow(rows: Rows, batches: readonly ClickBatch[]): void {
+  let [firstMs, lastMs] = [Infinity, -Infinity];
+  for (const { clicks } of batches) {
+    for (const { atMs } of clicks) {
+      if (atMs < firstMs) firstMs = atMs;
+      if (atMs > lastMs) lastMs = atMs;
+    }
+  }
+  rows.first.push(rows.linkIds.length + 1);
+  for (const { clicks } of batches) {
+    for (const click of clicks) {
+      rows.linkIds.push(click.linkId);
+      rows.afterMs.push(click.atMs - firstMs);
+      rows.visitors.push(click.visitor);
+      rows.profiles.push(click.profile.id);
+    }
+  }
+  rows.last.push(rows.linkIds.length);
+  rows.firstMs.push(firstMs);
+  rows.lastMs.push(lastMs);
 }
 
 /** Each once; clicks of one kind share one object. */
@@ -182,9 +232,4 @@ function distinct<T extends Producer | Profile | Agent>(all: Iterable<T>): T[] {
 /** A Postgres array literal of things that need no quotes. */
 function array(values: readonly (string | number | bigint)[]): string {
   return `{${values.join(",")}}`;
-}
-
-/** An array literal of texts that hold no quotes and no backslashes. */
-function literalArray(values: readonly string[]): string {
-  return `{"${values.join('","')}"}`;
 }
