@@ -26,7 +26,10 @@ clean_up() {
   local code=$? pid
   trap - EXIT
   [ "$code" = 0 ] || { echo "try-image: failed" >&2; tail -n 20 "$work"/*.log >&2 || true; }
-  for name in $(docker ps -aq 2>/dev/null || true); do docker rm -f "$name" >/dev/null 2>&1 || true; done
+  for name in $(docker ps -a --format '{{.Names}}' 2>/dev/null || true); do
+    [ "$code" = 0 ] || { echo "==> container $name <==" >&2; docker logs --tail 20 "$name" >&2 || true; }
+    docker rm -f "$name" >/dev/null 2>&1 || true
+  done
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
   grep -o " $work[^ ]*" /proc/mounts | sort -r | xargs -r umount -l 2>/dev/null || true

@@ -1,5 +1,6 @@
 // What hop keeps of the person behind a click: coarse dimensions and a hash that means nothing after two days.
 
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { BROWSER_MAP, OS_MAP, parse as parseUserAgent } from "bowser";
 import { version as bowserVersion } from "bowser/package.json";
@@ -150,12 +151,8 @@ export class CountryReader {
    */
   static open(options: { entries?: number; path?: string } = {}): CountryReader {
     const path = options.path ?? fileURLToPath(import.meta.resolve(COUNTRY_DATABASE));
-    // Mapped and not read: 8 MB that processes share, of which only what is asked for comes into memory.
-    const { buffer, byteOffset, byteLength } = Bun.mmap(path);
-    return new CountryReader(
-      new Reader(Buffer.from(buffer, byteOffset, byteLength)),
-      options.entries ?? 10_000,
-    );
+    // Read and not mapped: Bun maps only files that it may write, and hop may not write its own program.
+    return new CountryReader(new Reader(readFileSync(path)), options.entries ?? 10_000);
   }
 
   /** ISO 3166-1 alpha-2, or NO_COUNTRY. Never throws. Only addresses as `canonicalIp` spells them are remembered. */

@@ -24,8 +24,14 @@ export const ms = (name: string, standard: number, limit: number, doc: string) =
 
 export const BOUNDS = {
   cacheTtlMs: ms("HOP_CACHE_TTL_MS", 60_000, DAY_MS, "a cached link is read again after this"),
-  cacheEntries: bound("HOP_CACHE_ENTRIES", "links", 200_000, 100_000_000, "links in one process's cache"),
-  cacheBytes: bound("HOP_CACHE_BYTES", "bytes", 67_108_864, BYTES_MAX, "size of one process's cache"),
+  cacheEntries: bound("HOP_CACHE_ENTRIES", "links", 1_000_000, 100_000_000, "links in one process's cache"),
+  cacheBytes: bound(
+    "HOP_CACHE_BYTES",
+    "bytes",
+    134_217_728,
+    BYTES_MAX,
+    "size of one process's cache; a link takes 70 bytes and its code and target",
+  ),
   unknownTtlMs: ms("HOP_UNKNOWN_TTL_MS", 2_000, HOUR_MS, "an unknown code is looked up again after this"),
   unknownEntries: bound("HOP_UNKNOWN_ENTRIES", "codes", 20_000, 100_000_000, "unknown codes remembered"),
   startTimeoutMs: ms(

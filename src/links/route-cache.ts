@@ -4,6 +4,7 @@ import { ClockMap } from "../lib/clock-map.ts";
 import { DeadlineError, withDeadline } from "../lib/deadline.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Route } from "./link.ts";
+import { PackedRoutes } from "./packed-routes.ts";
 import type { Finding, FindingSource, RouteSource } from "./resolve.ts";
 
 /** What a lookup in the cache found; the label of hop_cache_requests_total. */
@@ -27,21 +28,11 @@ export interface RouteCacheOptions {
   readonly onResult: (result: CacheResult) => void;
 }
 
-interface Entry {
-  readonly route: Route;
-  readonly freshUntilMs: number;
-  /** Entries of an earlier epoch are expired, whatever their time to live. */
-  readonly epoch: number;
-}
-
 interface Flight {
   readonly found: Promise<Finding>;
   /** The link changed while the lookup ran: its answer may be old and is not kept. */
   outdated: boolean;
 }
-
-/** Bytes of an entry beside its strings: two objects, two map slots, string headers. Measured as RSS / entries. */
-const ENTRY_OVERHEAD_BYTES = 320;
 
 /**
  * Staleness is bounded by three rules: an entry's life is absolute (a hit never renews it); an invalidation removes the
@@ -50,18 +41,17 @@ const ENTRY_OVERHEAD_BYTES = 320;
  */
 export class RouteCache implements RouteSource {
   readonly #options: RouteCacheOptions;
-  readonly #known: ClockMap<string, Entry>;
+  readonly #known: PackedRoutes;
   /** Unknown codes live apart, so that a flood of random codes cannot push out good entries. Value: fresh until, in ms. */
   readonly #unknown: ClockMap<string, number>;
   readonly #flights = new Map<string, Flight>();
-  #epoch = 0;
   /** The last lookup failed or hangs: expired entries are served at once, and lookups go on beside them. */
   #away = false;
   #retryAtMs = 0;
 
   constructor(options: RouteCacheOptions) {
     this.#options = options;
-    this.#known = new ClockMap({ maxEntries: options.maxEntries, maxBytes: options.maxBytes });
+    this.#known = new PackedRoutes(options);
     this.#unknown = new ClockMap({ maxEntries: options.maxUnknown, maxBytes: Number.POSITIVE_INFINITY });
   }
 
@@ -71,35 +61,32 @@ export class RouteCache implements RouteSource {
 
   /** A fresh entry, without waiting; undefined means that `find` has to be asked. */
   peek(code: string, nowMs = this.#options.clock()): Route | undefined {
-    const entry = this.#known.get(code);
-    if (entry === undefined || !this.#isFresh(entry, nowMs)) return undefined;
-    this.#options.onResult("hit");
-    return entry.route;
+    const route = this.#known.fresh(code, nowMs);
+    if (route !== undefined) this.#options.onResult("hit");
+    return route;
   }
 
   async find(code: string): Promise<Route | undefined> {
     const nowMs = this.#options.clock();
-    const entry = this.#known.get(code);
-    if (entry !== undefined && this.#isFresh(entry, nowMs)) {
-      this.#options.onResult("hit");
-      return entry.route;
-    }
+    const route = this.peek(code, nowMs);
+    if (route !== undefined) return route;
     const unknownUntilMs = this.#unknown.get(code);
     if (unknownUntilMs !== undefined && unknownUntilMs > nowMs) {
       this.#options.onResult("negative_hit");
       return undefined;
     }
-    if (entry !== undefined && this.#away) {
+    const expired = this.#known.any(code);
+    if (expired !== undefined && this.#away) {
       if (nowMs >= this.#retryAtMs) this.#retry(code);
-      return this.#serveStale(entry);
+      return this.#serveStale(expired);
     }
-    return this.#ask(code, entry !== undefined);
+    return this.#ask(code, expired !== undefined);
   }
 
   /** The link of this code changed, to this version where it is known: nothing older will be kept. */
   invalidate(code: string, version = Number.POSITIVE_INFINITY): void {
-    const entry = this.#known.get(code);
-    if (entry !== undefined && entry.route.version < version) this.#known.delete(code);
+    const kept = this.#known.any(code);
+    if (kept !== undefined && kept.version < version) this.#known.delete(code);
     this.#unknown.delete(code);
     const flight = this.#flights.get(code);
     if (flight === undefined) return;
@@ -109,34 +96,32 @@ export class RouteCache implements RouteSource {
 
   /** Changes may have been missed: every entry has to be looked up again, and is kept only for when that fails. */
   expireAll(): void {
-    this.#epoch++;
+    this.#known.expireAll();
     this.#unknown.clear();
     for (const flight of this.#flights.values()) flight.outdated = true;
     this.#flights.clear();
   }
 
-  #isFresh(entry: Entry, nowMs: number): boolean {
-    return entry.epoch === this.#epoch && entry.freshUntilMs > nowMs;
-  }
-
-  #serveStale(entry: Entry): Route {
+  #serveStale(route: Route): Route {
     this.#options.onResult("stale");
-    return entry.route;
+    return route;
   }
 
   /** Waits for a lookup; when it fails or takes too long, an entry that is still there is served instead. */
-  async #ask(code: string, hasEntry: boolean): Promise<Route | undefined> {
+  async #ask(code: string, hasExpired: boolean): Promise<Route | undefined> {
     const { found: looking } = this.#flights.get(code) ?? this.#startFlight(code);
     try {
       const { staleAfterMs } = this.#options;
-      const { route } = await (hasEntry ? withDeadline(looking, staleAfterMs, "looking up a link") : looking);
+      const { route } = await (hasExpired
+        ? withDeadline(looking, staleAfterMs, "looking up a link")
+        : looking);
       this.#options.onResult("miss");
       return route;
     } catch (error) {
       if (!(error instanceof DeadlineError) && !isUnavailable(error)) throw error;
       if (error instanceof DeadlineError) this.#sourceIsAway();
       // Asked again, because an invalidation may have removed the entry meanwhile.
-      const kept = this.#known.get(code);
+      const kept = this.#known.any(code);
       if (kept !== undefined) return this.#serveStale(kept);
       const { route } = await looking;
       this.#options.onResult("miss");
@@ -156,7 +141,7 @@ export class RouteCache implements RouteSource {
   }
 
   #startFlight(code: string): Flight {
-    const atLeastVersion = this.#known.get(code)?.route.version ?? 0;
+    const atLeastVersion = this.#known.any(code)?.version ?? 0;
     const flight: Flight = { found: this.#options.source.find(code, atLeastVersion), outdated: false };
     this.#flights.set(code, flight);
     flight.found.then(
@@ -182,9 +167,7 @@ export class RouteCache implements RouteSource {
       return;
     }
     // Jitter only shortens: the bound of the promise is ttlMs, and what the age of the answer has used of it is gone.
-    const freshUntilMs = clock() + ttlMs * (1 - random() * 0.1) - ageMs;
-    const bytes = 2 * (code.length + route.target.length) + ENTRY_OVERHEAD_BYTES;
-    this.#known.set(code, { route, freshUntilMs, epoch: this.#epoch }, bytes);
+    this.#known.set(code, route, clock() + ttlMs * (1 - random() * 0.1) - ageMs);
   }
 
   #forget(code: string, flight: Flight): void {

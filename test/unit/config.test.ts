@@ -30,7 +30,7 @@ describe("defaults", () => {
       trustedProxies: [],
       logLevel: "info",
       idleTimeoutSeconds: 30,
-      cacheBytes: 64 * 1024 * 1024,
+      cacheBytes: 128 * 1024 * 1024,
     });
     expect(new Set(Object.keys(config))).toEqual(new Set(FIELDS));
     expect(Object.isFrozen(config)).toBe(true);

@@ -1,10 +1,15 @@
 // What hop makes of a visitor's address: a hash for the day and a country, and nothing that leads back to a person.
 
 import { beforeAll, describe, expect, test } from "bun:test";
+import { chmod, copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
 import { CountryReader, visitorHash } from "../../src/clicks/visitor.ts";
 import { Memo } from "../../src/lib/memo.ts";
 
+const DATABASE = "@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb";
 const SALT = "07".repeat(32);
 const OTHER_SALT = "08".repeat(32);
 
@@ -106,6 +111,24 @@ describe("a country", () => {
   ])("of %p is %p", (ip, country) => {
     expect(countries.country(ip)).toBe(country);
     expect(countries.country(ip)).toBe(country);
+  });
+
+  test("is known to a process that may read the database and not write it", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "hop-countries-"));
+    try {
+      const path = join(directory, "countries.mmdb");
+      await copyFile(fileURLToPath(import.meta.resolve(DATABASE)), path);
+      await chmod(path, 0o444);
+      const module = fileURLToPath(new URL("../../src/clicks/visitor.ts", import.meta.url));
+      const script = `const { CountryReader } = await import(${JSON.stringify(module)});
+        console.log(CountryReader.open({ path: ${JSON.stringify(path)} }).country("8.8.8.8"));`;
+      // root may write everything, unless it gives that up.
+      const unprivileged = process.getuid?.() === 0 ? ["setpriv", "--bounding-set=-dac_override"] : [];
+      const child = Bun.spawn([...unprivileged, process.execPath, "-e", script], { stderr: "inherit" });
+      expect(await new Response(child.stdout).text()).toBe("US\n");
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   test.each([
