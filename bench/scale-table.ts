@@ -3,7 +3,8 @@ import { figure, manyOfFew, ratio, type Results } from "./figures.ts";
 import { maybe, ms, percent, table, whole, withRange } from "./markdown.ts";
 
 export const SCALE_METHOD = `Many links: two hops with the default settings, one with 1,000 links and one with 1,000,000, are asked in turn, in five rounds,
-by Zipf's law (exponent 1) over all their links; each round draws anew. Before that the most popular 400,000 are asked for once.
+by Zipf's law (exponent 1) over all their links; each round draws anew. Before that the most popular 400,000 are asked for once,
+less than \`HOP_CACHE_TTL_MS\` ago; their clicks wait for their dimensions until afterwards, which would come into some rounds otherwise.
 The million is put into the table by SQL, and the index of the search is left out. wrk itself is slower with more
 different requests, which the ratio counts against hop.`;
 

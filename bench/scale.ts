@@ -29,7 +29,7 @@ export interface ScaleSize {
   /** One for each round. */
   readonly perSecond: readonly number[];
   readonly p99Ms: readonly number[];
-  /** Of the lookups in all rounds. */
+  /** Of the lookups in all rounds, warm-ups left out. */
   readonly hitRatio: number;
   /** After all rounds: with as much in the cache as it takes. */
   readonly residentBytes: number | undefined;
@@ -55,19 +55,20 @@ const DRAWN_PER_SECOND = 100_000;
 const FILL_BURSTS_MAX = 60;
 const MISSES = 'hop_cache_requests_total{result="miss",tier="memory"}';
 const HITS = 'hop_cache_requests_total{result="hit",tier="memory"}';
-const DEFAULT = { args: [], env: {} };
+/** Without the rounds of dimensions, which would come behind one of the warm-ups and into some windows. */
+const SETTINGS = { args: [], env: { HOP_DIMENSIONS_INTERVAL_MS: "3600000" } };
 
 export async function measureScale(options: ScaleOptions): Promise<Scale> {
   const { signal } = options;
   await using started = new AsyncDisposableStack();
   const few = await openStage(options, FEW, started);
   const many = await openStage(options, MANY, started);
-  await warmUp(few);
-  await warmUp(many);
+  for (const stage of [few, many]) await warmUp(stage);
+  const before = { few: await readMetrics(few.hop, signal), many: await readMetrics(many.hop, signal) };
   for (let round = 1; round <= ROUNDS; round++) {
     for (const stage of round % 2 === 0 ? [few, many] : [many, few]) await measureRound(stage, round);
   }
-  const results = [await finish(few), await finish(many)] as const;
+  const results = [await finish(few, before.few), await finish(many, before.many)] as const;
   const cached = await measureCached(options, many);
   signal.throwIfAborted();
   const laws = results.flatMap((result) => result.laws);
@@ -91,7 +92,7 @@ async function openStage(
 ): Promise<Stage> {
   const dataDir = join(options.workDir, `scale-${links}`);
   await mkdir(dataDir, { recursive: true });
-  const hop = await startHop(DEFAULT, dataDir, options.signal);
+  const hop = await startHop(SETTINGS, dataDir, options.signal);
   started.defer(() => hop.child.stop());
   await fillLinks(dataDir, links);
   return { options, hop, dataDir, codes: codesByPopularity(links), windows: [], warmUps: [] };
@@ -102,7 +103,7 @@ async function warmUp(stage: Stage): Promise<void> {
   const file = join(options.workDir, `scale-warm-${codes.length}.txt`);
   const warmed = codes.slice(0, WARMED).toReversed();
   // wrk begins anew each time: with what was not asked for yet.
-  for (let asked = 0; asked < warmed.length && warmUps.length < WARM_UPS_MAX; ) {
+  for (let asked = 0; asked < warmed.length && warmUps.length < WARM_UPS_MAX;) {
     await Bun.write(file, `${warmed.slice(asked).join("\n")}\n`);
     const report = await ask(stage, file, options.seconds);
     warmUps.push(report);
@@ -131,7 +132,7 @@ function ask({ options, hop }: Stage, sequenceFile: string, seconds: number): Pr
   return runWrk(wrk, hop.url, { kind: "redirects", sequenceFile }, { seconds, signal });
 }
 
-async function finish(stage: Stage): Promise<{ size: ScaleSize; laws: readonly Law[] }> {
+async function finish(stage: Stage, before: Metrics): Promise<{ size: ScaleSize; laws: readonly Law[] }> {
   const { hop, dataDir, codes, windows, warmUps, options } = stage;
   const metrics = await settledMetrics(hop, options.signal);
   const resident = await residentBytes(await processesOf(hop.child.pid, dataDir));
@@ -140,7 +141,7 @@ async function finish(stage: Stage): Promise<{ size: ScaleSize; laws: readonly L
     links: codes.length,
     perSecond: windows.map(({ perSecond }) => perSecond),
     p99Ms: windows.map(({ report }) => report.latencyMs.p99),
-    hitRatio: hitRatioOf(metrics),
+    hitRatio: hitRatioOf(before, metrics),
     residentBytes: resident,
   };
   const nothing = { verdict: "balanced", storedClicks: 0, dropped: {}, reasons: [] } as const;
@@ -152,9 +153,9 @@ async function finish(stage: Stage): Promise<{ size: ScaleSize; laws: readonly L
   return { size, laws };
 }
 
-function hitRatioOf(metrics: Metrics): number {
-  const hits = metrics(HITS);
-  return hits / Math.max(1, hits + metrics(MISSES));
+function hitRatioOf(before: Metrics, after: Metrics): number {
+  const [hits, misses] = [HITS, MISSES].map((line) => after(line) - before(line)) as [number, number];
+  return hits / Math.max(1, hits + misses);
 }
 
 /** A cache that is full of links, each of them asked for. */
