@@ -4,7 +4,7 @@ import { figure, type Results } from "./figures.ts";
 import { table, withRange } from "./markdown.ts";
 
 export const COSTS_METHOD = `Costs of observation: one process serves redirects from hop's own parts, with nothing behind them that stores, and changes
-every 50 ms between the same parts with instruments, without, and with again; wrk asks all the time. A cost is what a
+every 50 ms between the same parts without instruments and, three times, with them; wrk asks all the time. A cost is what a
 request's CPU time is more than without, as a part of it: the middle one of the cycles of a round. "Nothing" compares the server
 with itself; tracing that is off is that server, for none of its code is loaded (an import rule and a test keep it so). Traces
 (${TRACE_SAMPLE * 100} % of the redirects, to a collector in another process) change every second. With a database, a redirect costs
