@@ -66,6 +66,8 @@ export function openClickStream(
     maxBytes: config.streamMaxBytes,
     resendMs: config.streamResendMs,
     resendMaxBytes: config.streamResendBytes,
+    behindEntries: config.streamBehindEntries,
+    pauseMs: config.streamPauseMs,
     checkEveryMs: config.streamCheckMs,
     onSize: (sizes) => instruments.setSizes(sizes),
     onResent: (entries) => {

@@ -55,7 +55,7 @@ async function decide(): Promise<LedgerReport | undefined> {
 }
 
 /** Batches of each partition that are looked at. */
-const STREAM_MAX = 20_000;
+const STREAM_MAX = 100_000;
 /** Several times what a spool of the default size holds, in batches of 1,500 bytes. */
 const SPOOL_MAX = 1_000_000;
 

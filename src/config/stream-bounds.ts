@@ -36,6 +36,19 @@ export const STREAM_BOUNDS = {
     BYTES_MAX,
     "memory of one process for what may be sent again",
   ),
+  streamBehindEntries: bound(
+    "HOP_STREAM_BEHIND_ENTRIES",
+    "batches",
+    5_000,
+    1_000_000_000,
+    "with more than these in the stream the workers are behind, and batches are sent HOP_STREAM_PAUSE_MS apart, so that there are fewer and larger ones",
+  ),
+  streamPauseMs: ms(
+    "HOP_STREAM_PAUSE_MS",
+    5,
+    1_000,
+    "while workers are behind, a batch follows the one before after this; it has to be less than HOP_CLICKS_WAIT_MS",
+  ),
   streamCheckMs: ms(
     "HOP_STREAM_CHECK_MS",
     1_000,

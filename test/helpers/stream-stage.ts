@@ -79,6 +79,8 @@ export class StreamStage {
       maxBytes: 1 << 28,
       resendMs: 3_000,
       resendMaxBytes: 1 << 24,
+      behindEntries: 1_000_000,
+      pauseMs: 60_000,
       checkEveryMs: 50,
       onSize: (sizes) => {
         this.sizes = sizes;

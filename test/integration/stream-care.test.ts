@@ -79,6 +79,30 @@ describe("the care of the stream", () => {
     expect(entry?.[1].slice(-2)).toEqual(["b", "nonsense"]);
   });
 
+  test("while workers are behind, batches keep their distance, and not afterwards", async () => {
+    const pauseMs = 20;
+    const sender = await stage.connectedSender({ behindEntries: 5, pauseMs, checkEveryMs: 60_000 });
+    const append = async (batches: number) => {
+      for (let batch = 0; batch < batches; batch++) await sender.storeBatches([maker.next()]);
+    };
+    await append(6);
+    await sender.check();
+    await append(1);
+    const startedAtMs = performance.now();
+    await append(5);
+    expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(5 * pauseMs - 1);
+    stage.worker(store);
+    await stage.drained();
+    await sender.check();
+    // A pause of the stage's default would take longer than a test may.
+    const eager = await stage.connectedSender({ behindEntries: 5 });
+    await eager.storeBatches([maker.next()]);
+    await eager.storeBatches([maker.next()]);
+    await append(2);
+    await stage.drained();
+    expect(store.batches.size).toBe(maker.made.length);
+  });
+
   test("above its bound the stream takes nothing more, and what is in it stays", async () => {
     const sender = await stage.connectedSender({ maxBytes: 50_000 });
     let error: unknown;

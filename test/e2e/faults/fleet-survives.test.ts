@@ -52,8 +52,10 @@ for (const { what, options } of SHAPES) {
           await fleet.untilReceived(random.integer(200, 1_500));
           if (victim.role !== "server") expect(fleet.refused - refusedBefore).toBe(0);
           // What a restarted Redis lacks is in the memory of servers until they have asked who it is.
-          await waitFor("the ledger to balance", async () => (await fleet.ledger()).exitCode === 0, {
-            timeoutMs: 30_000,
+          let ledger = await fleet.ledger();
+          const balanced = async () => (ledger = await fleet.ledger()).exitCode === 0;
+          await waitFor("the ledger to balance", balanced, { timeoutMs: 30_000 }).catch((error: unknown) => {
+            throw new Error(JSON.stringify(ledger), { cause: error });
           });
         }
         await fleet.stopLoad();
