@@ -90,7 +90,7 @@ describe("the care of the stream", () => {
     await append(1);
     const startedAtMs = performance.now();
     await append(5);
-    expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(5 * pauseMs - 1);
+    expect(performance.now() - startedAtMs).toBeGreaterThan(4 * pauseMs);
     stage.worker(store);
     await stage.drained();
     await sender.check();
