@@ -130,7 +130,10 @@ class ClusterConnection implements RedisConnection {
   }
 
   async send(commands: readonly RedisCommand[]): Promise<readonly unknown[]> {
-    const pipeline = this.#client.pipeline(commands.map((command) => [...command]));
+    // By the names of its methods.
+    const pipeline = this.#client.pipeline(
+      commands.map(([command, ...rest]) => [command.toLowerCase(), ...rest]),
+    );
     try {
       return repliesOf(await withDeadline(pipeline.exec(), this.#timeoutMs, "asking Redis"));
     } catch (error) {
