@@ -67,7 +67,8 @@ export function openClickStream(
     resendMs: config.streamResendMs,
     resendMaxBytes: config.streamResendBytes,
     behindEntries: config.streamBehindEntries,
-    pauseMs: config.streamPauseMs,
+    // A batch that pauses still has time to be confirmed.
+    pauseMs: Math.min(config.streamPauseMs, config.clicksWaitMs / 2),
     checkEveryMs: config.streamCheckMs,
     onSize: (sizes) => instruments.setSizes(sizes),
     onResent: (entries) => {

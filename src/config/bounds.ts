@@ -30,7 +30,7 @@ export const BOUNDS = {
     "bytes",
     134_217_728,
     BYTES_MAX,
-    "size of one process's cache; a link takes 70 bytes and its code and target",
+    "size of one process's cache; a link takes some 80 bytes and its code and target",
   ),
   unknownTtlMs: ms("HOP_UNKNOWN_TTL_MS", 2_000, HOUR_MS, "an unknown code is looked up again after this"),
   unknownEntries: bound("HOP_UNKNOWN_ENTRIES", "codes", 20_000, 100_000_000, "unknown codes remembered"),

@@ -47,7 +47,7 @@ export const STREAM_BOUNDS = {
     "HOP_STREAM_PAUSE_MS",
     5,
     1_000,
-    "while workers are behind, a batch follows the one before after this; it has to be less than HOP_CLICKS_WAIT_MS",
+    "while workers are behind, a batch follows the one before after this, or after half of HOP_CLICKS_WAIT_MS if that is less",
   ),
   streamCheckMs: ms(
     "HOP_STREAM_CHECK_MS",

@@ -1,4 +1,4 @@
-// Routes by code, packed into buffers: a fifth of what objects take, and nothing for the garbage collector to look at.
+// Routes by code, packed into buffers: less than half of what objects take, and nothing for the garbage collector to look at.
 import type { Route } from "./link.ts";
 import { hashOf, PlaceIndex } from "./place-index.ts";
 import { canBeKept, DOUBLE, doublesOf, RouteSegment } from "./route-segment.ts";
@@ -17,7 +17,7 @@ const INDEX_SHARE = 1 / 8;
  * algorithm: Corbató, "A paging experiment with the Multics system", 1968). The hand goes from record to record and from
  * segment to segment; behind it a segment is compacted, and is the next to be filled.
  *
- * With a code of 7 and a target of 69 characters a route takes 150 to 170 bytes; as objects in a Map it took 750.
+ * With a code of 7 and a target of 69 characters a route takes 178 bytes of resident memory; as objects in a Map it took 487.
  */
 export class PackedRoutes {
   readonly #maxEntries: number;

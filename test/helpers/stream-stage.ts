@@ -80,7 +80,7 @@ export class StreamStage {
       resendMs: 3_000,
       resendMaxBytes: 1 << 24,
       behindEntries: 1_000_000,
-      pauseMs: 60_000,
+      pauseMs: 600_000,
       checkEveryMs: 50,
       onSize: (sizes) => {
         this.sizes = sizes;

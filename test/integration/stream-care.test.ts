@@ -82,23 +82,21 @@ describe("the care of the stream", () => {
   test("while workers are behind, batches keep their distance, and not afterwards", async () => {
     const pauseMs = 20;
     const sender = await stage.connectedSender({ behindEntries: 5, pauseMs, checkEveryMs: 60_000 });
-    const append = async (batches: number) => {
-      for (let batch = 0; batch < batches; batch++) await sender.storeBatches([maker.next()]);
+    // Its pause is the stage's default: longer than a test may take.
+    const patient = await stage.connectedSender({ behindEntries: 5, checkEveryMs: 60_000 });
+    const append = async (batches: number, by = sender) => {
+      for (let batch = 0; batch < batches; batch++) await by.storeBatches([maker.next()]);
     };
     await append(6);
-    await sender.check();
+    await Promise.all([sender.check(), patient.check()]);
     await append(1);
     const startedAtMs = performance.now();
     await append(5);
     expect(performance.now() - startedAtMs).toBeGreaterThan(4 * pauseMs);
     stage.worker(store);
     await stage.drained();
-    await sender.check();
-    // A pause of the stage's default would take longer than a test may.
-    const eager = await stage.connectedSender({ behindEntries: 5 });
-    await eager.storeBatches([maker.next()]);
-    await eager.storeBatches([maker.next()]);
-    await append(2);
+    await patient.check();
+    await append(2, patient);
     await stage.drained();
     expect(store.batches.size).toBe(maker.made.length);
   });

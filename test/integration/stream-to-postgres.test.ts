@@ -4,7 +4,9 @@ import { judgeLedger } from "../../src/clicks/ledger.ts";
 import { PostgresClickReader } from "../../src/storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "../../src/storage/postgres/clicks.ts";
 import { migrate } from "../../src/storage/postgres/migrate.ts";
+import { addTotals } from "../../src/storage/postgres/rollup.ts";
 import { listDeadLetters } from "../../src/storage/redis/dead-letters.ts";
+import { aClick } from "../helpers/clicks.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { TestRedis } from "../helpers/redis.ts";
 import { BatchMaker, StreamStage } from "../helpers/stream-stage.ts";
@@ -48,6 +50,30 @@ test("each batch delivered three times, in three orders and to two workers, is s
   expect(await ledger()).toMatchObject({ verdict: "balanced", batchClicks: 1_200, storedClicks: 1_200 });
   const [producer] = (await ledger()).producers;
   expect(producer).toMatchObject({ ended: true, lastSeq: 60, batches: 60, clicks: 1_200, missing: [] });
+});
+
+test("a set of more clicks than a row of the queue takes is stored whole, also if one of its batches was stored before", async () => {
+  const sets = [0, 1].map((set) =>
+    [1, 2, 3].map((number) => ({
+      producer: maker.producer,
+      seq: set * 3 + number,
+      clicks: Array.from({ length: 3_000 }, (_, index) =>
+        aClick({ linkId: number * 10_000 + index, atMs: set * 100_000 + 7 * index, visitor: BigInt(index) }),
+      ),
+    })),
+  );
+  const [fresh = [], known = []] = sets;
+  expect(await store.storeBatches(fresh)).toBe(9_000);
+  expect(await store.storeBatches(known.slice(1, 2))).toBe(3_000);
+  expect(await store.storeBatches(known)).toBe(6_000);
+  expect(await store.storeBatches([...fresh, ...known])).toBe(0);
+  expect(await addTotals(database.sql, 100_000, "patient")).toBe(18_000);
+  const rows = await database.sql<{ linkId: number; atMs: number; visitor: number }[]>`
+    SELECT link_id AS "linkId", (extract(epoch FROM at) * 1000)::bigint AS "atMs", visitor FROM clicks`;
+  const nameOf = (click: { linkId: number; atMs: number; visitor: number | bigint }) =>
+    `${click.linkId} ${click.atMs} ${click.visitor}`;
+  const sent = sets.flat().flatMap(({ clicks }) => clicks.map(nameOf));
+  expect(rows.map(nameOf).toSorted()).toEqual(sent.toSorted());
 });
 
 test("a batch that Postgres refuses is put aside and those beside it are stored", async () => {

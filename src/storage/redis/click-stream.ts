@@ -19,6 +19,7 @@ import { masterIdentity, partitionSize, type PartitionSize } from "./stream-fact
 export interface RedisClickStreamOptions {
   /** For the clicks, and for asking who confirmed them. */
   readonly connection: RedisConnection;
+  /** For measuring the stream. */
   readonly client: RedisClient;
   readonly partitions: number;
   /** Replicas that must have an entry before it is confirmed, and how long they may take. */
