@@ -52,6 +52,18 @@ test("each batch delivered three times, in three orders and to two workers, is s
   expect(producer).toMatchObject({ ended: true, lastSeq: 60, batches: 60, clicks: 1_200, missing: [] });
 });
 
+function nameOf({
+  linkId,
+  atMs,
+  visitor,
+}: {
+  linkId: number;
+  atMs: number;
+  visitor: number | bigint;
+}): string {
+  return `${linkId} ${atMs} ${visitor}`;
+}
+
 test("a set of more clicks than a row of the queue takes is stored whole, also if one of its batches was stored before", async () => {
   const sets = [0, 1].map((set) =>
     [1, 2, 3].map((number) => ({
@@ -70,8 +82,6 @@ test("a set of more clicks than a row of the queue takes is stored whole, also i
   expect(await addTotals(database.sql, 100_000, "patient")).toBe(18_000);
   const rows = await database.sql<{ linkId: number; atMs: number; visitor: number }[]>`
     SELECT link_id AS "linkId", (extract(epoch FROM at) * 1000)::bigint AS "atMs", visitor FROM clicks`;
-  const nameOf = (click: { linkId: number; atMs: number; visitor: number | bigint }) =>
-    `${click.linkId} ${click.atMs} ${click.visitor}`;
   const sent = sets.flat().flatMap(({ clicks }) => clicks.map(nameOf));
   expect(rows.map(nameOf).toSorted()).toEqual(sent.toSorted());
 });
