@@ -55,13 +55,12 @@ export class PostgresReplica implements RouteReplica {
   async findRoutes(codes: readonly string[]): Promise<ReplicaAnswer> {
     const sql = this.#sql;
     const [[row], routes] = await asking(sql, () =>
-      sql.begin("isolation level read committed read only", (tx) =>
-        Promise.all([
-          tx<{ replayed: number | null }[]>`
-            SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0')::bigint END AS replayed`,
-          new PostgresLinkStore(tx).findRoutes(codes),
-        ]),
-      ),
+      sql.begin("isolation level read committed read only", (tx) => {
+        // Sent now: without `execute` it is sent when it is first awaited, which is after the links.
+        const position = tx<{ replayed: number | null }[]>`
+          SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0')::bigint END AS replayed`.execute();
+        return Promise.all([position, new PostgresLinkStore(tx).findRoutes(codes)]);
+      }),
     );
     if (row === undefined || row.replayed === null)
       throw new AppError("TEMPORARILY_UNAVAILABLE", "The replica replays nothing.");
