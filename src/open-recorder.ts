@@ -7,7 +7,7 @@ import { BatchRecorder, type ClickRecorder, InlineRecorder } from "./clicks/reco
 import { SpoolShipper } from "./clicks/spool-shipper.ts";
 import type { Config } from "./config.ts";
 import type { Instruments } from "./instruments.ts";
-import type { Log } from "./lib/log.ts";
+import { type Log, warnSeldom } from "./lib/log.ts";
 import { FileSpool } from "./storage/spool.ts";
 
 export interface RecorderParts {
@@ -36,6 +36,7 @@ export async function openRecorder(parts: RecorderParts, introduce: Introduce): 
     // The disk is needed only while the store is away; links are served without it.
     log.warn({ err: error }, "the spool of earlier processes could not be read");
   }
+  const sayUnconfirmed = warnSeldom(log, "the store did not confirm clicks in time; they go to the spool");
   const sender = new BatchSender({
     store,
     spool,
@@ -53,7 +54,7 @@ export async function openRecorder(parts: RecorderParts, introduce: Introduce): 
     onDropped: (clicks, reason) => instruments.clicks.add(`dropped_${reason}`, clicks),
     onRetry: (error) => {
       instruments.clickRetries.inc();
-      log.warn({ err: error }, "the store did not confirm clicks in time; they go to the spool");
+      sayUnconfirmed(error);
     },
     onGoodbyeLost: (error) =>
       log.warn({ err: error }, "the click ledger was not told that this process ended"),
@@ -88,6 +89,7 @@ export function openShipper(
   { config, store, instruments, log }: RecorderParts,
   spool: FileSpool,
 ): SpoolShipper {
+  const sayUndelivered = warnSeldom(log, "spooled clicks could not be stored; trying again");
   return new SpoolShipper({
     store,
     spool,
@@ -100,7 +102,7 @@ export function openShipper(
     },
     onRetry: (error) => {
       instruments.clickRetries.inc();
-      log.warn({ err: error }, "spooled clicks could not be stored; trying again");
+      sayUndelivered(error);
     },
     onSetAside: (reason, error) => {
       instruments.spoolSkipped.inc({ reason });

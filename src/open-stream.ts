@@ -1,6 +1,6 @@
 // Opens the stream of clicks that the configuration means: its sending end for servers, its Redis for workers and commands.
 import { type Config, ConfigError } from "./config.ts";
-import type { Log } from "./lib/log.ts";
+import { type Log, warnSeldom } from "./lib/log.ts";
 import { isCluster, openRedis, type RedisAddress, type RedisClient } from "./storage/redis/client.ts";
 import { openConnection } from "./storage/redis/connection.ts";
 import { RedisClickStream } from "./storage/redis/click-stream.ts";
@@ -14,8 +14,6 @@ export interface StreamPlace {
 }
 
 const CLUSTER_PARTITIONS = 8;
-/** A lost Redis is tried ten times a second; once a minute is enough to say so. */
-const COMPLAIN_MS = 60_000;
 
 /** @throws ConfigError when no Redis is configured */
 export function redisAddress({ redisUrl, redisTimeoutMs, redisConnectTimeoutMs }: Config): RedisAddress {
@@ -31,17 +29,11 @@ export function streamPlace(config: Config): StreamPlace {
   return { address, partitions: config.streamPartitions ?? (isCluster(address) ? CLUSTER_PARTITIONS : 1) };
 }
 
-/** Says that Redis is away, once in a while and without the URL, which may hold a password. */
+/** Says that Redis is away, without the URL, which may hold a password. */
 export function complain(log: Log): (error: unknown) => void {
-  let quietUntilMs = -Infinity;
-  return (error) => {
-    if (performance.now() < quietUntilMs) return;
-    quietUntilMs = performance.now() + COMPLAIN_MS;
-    log.warn(
-      { reason: error instanceof Error ? error.message : String(error) },
-      "Redis does not answer; trying again",
-    );
-  };
+  return warnSeldom(log, "Redis does not answer; trying again", (error) => ({
+    reason: error instanceof Error ? error.message : String(error),
+  }));
 }
 
 /** Does not wait for Redis: until it answers, appends are refused. */

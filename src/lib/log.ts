@@ -47,6 +47,35 @@ export function createLog(
   return pino({ ...options, transport });
 }
 
+/** An outage is spoken of this often. */
+const REPEAT_MS = 10_000;
+
+/**
+ * For what fails again and again while something is away: a warning at once, then one every 10 s, with the number of failures
+ * that were not spoken of.
+ *
+ * @param describe fields of the line
+ * @param now milliseconds that only grow
+ */
+export function warnSeldom(
+  log: Pick<Log, "warn">,
+  message: string,
+  describe: (error: unknown) => object = (error) => ({ err: error }),
+  now: () => number = () => performance.now(),
+): (error: unknown) => void {
+  let quietUntilMs = -Infinity;
+  let keptBack = 0;
+  return (error) => {
+    if (now() < quietUntilMs) {
+      keptBack++;
+      return;
+    }
+    log.warn({ ...describe(error), ...(keptBack > 0 && { keptBack }) }, message);
+    quietUntilMs = now() + REPEAT_MS;
+    keptBack = 0;
+  };
+}
+
 /**
  * What an error may tell. pino's own serializer copies every property, and clients of databases put whole commands there:
  * ioredis the password of AUTH, postgres.js the parameters of a query.

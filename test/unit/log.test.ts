@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { secretsOf } from "../../src/config/secrets.ts";
-import { createLog } from "../../src/lib/log.ts";
+import { createLog, warnSeldom } from "../../src/lib/log.ts";
 import { createMask } from "../../src/lib/secrets.ts";
 import { KEY, load } from "../helpers/config.ts";
 
@@ -122,4 +122,20 @@ describe("the secrets of a configuration", () => {
     const mask = createMask(["hop"]);
     expect(mask("hop is ready, postgres://hop:hop@db/hop")).toBe("hop is ready, postgres://***@db/hop");
   });
+});
+
+test("what fails again and again is said at once, and then every ten seconds with the number that was kept back", () => {
+  const { log, lines } = openTestLog();
+  let nowMs = 1_000_000;
+  const warn = warnSeldom(log, "Redis is away", undefined, () => nowMs);
+  for (const afterMs of [0, 100, 9_800, 101, 1, 20_000]) {
+    nowMs += afterMs;
+    warn(new Error("refused"));
+  }
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { msg: "Redis is away", err: { message: "refused" } },
+    { keptBack: 2 },
+    { keptBack: 1 },
+  ]);
+  expect(JSON.parse(lines[0] ?? "")).not.toHaveProperty("keptBack");
 });
