@@ -9,48 +9,11 @@
 # DOCKER names the client, where the first one on PATH cannot build (a newer one without buildx).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. deploy/trial.sh
 
-BUILD_IMAGE=node:24-bookworm-slim
-RUN_IMAGE=debian:bookworm-slim
-STEP_SECONDS=600 # the longest that one step may take
 KEY=hop_only-for-this-trial-only-for-this-trial
 PORT=18080 ADMIN_PORT=19090 WORK_PORT=19091 POSTGRES_PORT=15432 REDIS_PORT=16379
 
-work=$(mktemp -d /tmp/hop-image-XXXXXX)
-chmod 711 "$work"
-export DOCKER_HOST="unix://$work/docker.sock" DOCKER_BUILDKIT=1
-pids=()
-
-docker() { command "${DOCKER:-docker}" "$@"; }
-clean_up() {
-  local code=$? pid
-  trap - EXIT
-  [ "$code" = 0 ] || { echo "try-image: failed" >&2; tail -n 20 "$work"/*.log >&2 || true; }
-  for name in $(docker ps -a --format '{{.Names}}' 2>/dev/null || true); do
-    [ "$code" = 0 ] || { echo "==> container $name <==" >&2; docker logs --tail 20 "$name" >&2 || true; }
-    docker rm -f "$name" >/dev/null 2>&1 || true
-  done
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-  grep -o " $work[^ ]*" /proc/mounts | sort -r | xargs -r umount -l 2>/dev/null || true
-  rm -rf "$work"
-  exit "$code"
-}
-trap clean_up EXIT
-trap 'exit 1' INT TERM
-
-say() { printf '%-34s %s\n' "$1" "$2"; }
-fail() { echo "try-image: $*" >&2; exit 1; }
-# until_true WHAT SECONDS COMMAND…
-until_true() {
-  local what=$1 end=$((SECONDS + $2)); shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt "$end" ] || fail "waited in vain for $what"
-    sleep 0.1
-  done
-}
-start() { local name=$1; shift; "$@" >"$work/$name.log" 2>&1 & pids+=("$!"); }
-milliseconds() { echo $(($(date +%s%N) / 1000000)); }
 hop_run() { # NAME COMMAND…: the image as production runs it
   local name=$1; shift
   docker run -d --name "$name" --network host --read-only --tmpfs /tmp --cap-drop ALL \
@@ -62,7 +25,6 @@ hop_run() { # NAME COMMAND…: the image as production runs it
 hop_more=()
 health_of() { docker inspect -f '{{.State.Health.Status}}' "$1"; }
 is_healthy() { [ "$(health_of "$1")" = healthy ]; }
-status_of() { curl -s -o /dev/null -w '%{http_code}' --max-time 5 "$1"; }
 serves() { [ "$(status_of "http://127.0.0.1:$PORT/hello")" = 302 ]; }
 is_ready() { [ "$(status_of "http://127.0.0.1:$PORT/readyz")" = 200 ]; }
 zombies_of() { # NAME: what is left of a process whose parent ended first
@@ -76,31 +38,9 @@ stop_cleanly() { # NAME: SIGTERM, and what came of it
   [ "$code" = 0 ] || fail "$1 did not end in good order"
 }
 
-make_bases() { # a Debian, and the same with this machine's node and npm in it
-  local root="$work/base"
-  timeout "$STEP_SECONDS" debootstrap --variant=minbase --include=ca-certificates bookworm "$root" >"$work/bootstrap.log" 2>&1
-  rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale}/*
-  tar -C "$root" -c . | docker import - "$RUN_IMAGE" >/dev/null
-  cp -L "$(command -v node)" "$root/usr/bin/node"
-  mkdir -p "$root/usr/lib/node_modules"
-  cp -r "$(npm root -g)/npm" "$root/usr/lib/node_modules/npm"
-  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$root/usr/bin/npm"
-  # Only what builds needs to trust this machine's registry; the image that runs is not made of this.
-  cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
-  cp -L /usr/lib/x86_64-linux-gnu/libstdc++.so.6 /lib/x86_64-linux-gnu/libgcc_s.so.1 "$root/usr/lib/x86_64-linux-gnu/"
-  tar -C "$root" -c . | docker import - "$BUILD_IMAGE" >/dev/null
-  rm -rf "$root"
-}
-
-start dockerd dockerd --data-root "$work/docker" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
-  --host "$DOCKER_HOST" --iptables=false --ip6tables=false --bridge=none
-until_true "the Docker engine" 60 docker info
+start_engine
 [ "${1:-}" != --offline ] || make_bases
-
-npmrc="$work/npmrc"
-cat "$HOME/.npmrc" >"$npmrc" 2>/dev/null || :
-echo "cafile=/etc/ssl/certs/ca-certificates.crt" >>"$npmrc"
-timeout "$STEP_SECONDS" "${DOCKER:-docker}" build --network host --secret "id=npmrc,src=$npmrc" -f deploy/Dockerfile -t hop . >"$work/build.log" 2>&1
+build_hop
 say "image" "$(($(docker inspect -f '{{.Size}}' hop) / 1000000)) MB, of which $RUN_IMAGE $(($(docker inspect -f '{{.Size}}' $RUN_IMAGE) / 1000000)) MB"
 say "runs as" "$(docker inspect -f '{{.Config.User}}' hop)"
 
