@@ -1,4 +1,6 @@
-// Is the hop in this container alive? Exit code 0 or 1, for HEALTHCHECK: the image has no other HTTP client than Bun.
+// Does the hop in this container do its work? Exit code 0 or 1, for HEALTHCHECK: the image has no other HTTP client than Bun.
+// /readyz and not /livez: with several processes the latter answers while none of them serves yet. A server that goes on
+// without Postgres or Redis is ready.
 import process from "node:process";
 
 const TIMEOUT_MS = 2_000;
@@ -10,9 +12,9 @@ const ports = new Set(
 
 const answers = await Promise.allSettled(
   [...ports].map((port) =>
-    fetch(`http://127.0.0.1:${port}/livez`, { signal: AbortSignal.timeout(TIMEOUT_MS) }),
+    fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(TIMEOUT_MS) }),
   ),
 );
-const alive = answers.some((answer) => answer.status === "fulfilled" && answer.value.ok);
-if (!alive) console.error(`nothing answers 200 to /livez on port ${[...ports].join(" or ")}`);
-process.exit(alive ? 0 : 1);
+const ready = answers.some((answer) => answer.status === "fulfilled" && answer.value.ok);
+if (!ready) console.error(`nothing answers 200 to /readyz on port ${[...ports].join(" or ")}`);
+process.exit(ready ? 0 : 1);

@@ -1,9 +1,12 @@
 // The configuration of this process, for commands.
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { type Config, loadConfig } from "../config.ts";
+import { type Config, ConfigError, loadConfig } from "../config.ts";
 import type { Log } from "../lib/log.ts";
 import { openStorage, type Storage } from "../open-storage.ts";
+import { hasEmbeddedPostgres } from "../storage/embedded.ts";
+import type { Database } from "../storage/postgres/database.ts";
+import { isMigrated, schemaMissing } from "../storage/postgres/migrate.ts";
 import { openLog } from "./log.ts";
 
 /** The flags of `hop serve` that are settings. */
@@ -24,9 +27,17 @@ export function readConfig(flags: ServeFlags = {}): Config {
   });
 }
 
-/** Runs something against the database and closes it, whatever happens. Only warnings are logged. */
+/**
+ * Runs something against the database and closes it, whatever happens. Only errors are logged.
+ * @throws ConfigError where neither HOP_DATABASE_URL nor `hop serve` made one: an empty one would answer every question wrongly
+ */
 export async function withStorage<T>(work: (storage: Storage, log: Log) => Promise<T>): Promise<T> {
   const config = readConfig();
+  if (config.databaseUrl === undefined && !hasEmbeddedPostgres(config.dataDir)) {
+    throw new ConfigError([
+      `HOP_DATABASE_URL: it is not set, and ${config.dataDir} has no embedded Postgres; set it, or HOP_DATA_DIR, as \`hop serve\` has them`,
+    ]);
+  }
   const log = openLog({ ...config, logLevel: "error" });
   const storage = await openStorage(config, log);
   try {
@@ -34,4 +45,12 @@ export async function withStorage<T>(work: (storage: Storage, log: Log) => Promi
   } finally {
     await storage.close();
   }
+}
+
+/** As `withStorage`, for what needs the schema of this version. @throws when the database has not got it */
+export async function withSchema<T>(work: (sql: Database) => Promise<T>): Promise<T> {
+  return withStorage(async ({ sql }) => {
+    if (!(await isMigrated(sql))) throw schemaMissing();
+    return work(sql);
+  });
 }

@@ -3,8 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { describeKey, generateKey, parseScopes, type Scope, SCOPES } from "../keys/key.ts";
 import { AppError } from "../lib/errors.ts";
 import { PostgresKeyStore } from "../storage/postgres/keys.ts";
-import { migrate } from "../storage/postgres/migrate.ts";
-import { withStorage } from "./config.ts";
+import { withSchema } from "./config.ts";
 
 export function addKeys(program: Command): void {
   const command = program.command("keys").description("API keys");
@@ -42,10 +41,7 @@ export function addKeys(program: Command): void {
 }
 
 function withKeys<T>(work: (keys: PostgresKeyStore) => Promise<T>): Promise<T> {
-  return withStorage(async ({ sql }) => {
-    await migrate(sql);
-    return work(new PostgresKeyStore(sql));
-  });
+  return withSchema((sql) => work(new PostgresKeyStore(sql)));
 }
 
 type ListedKey = Omit<Awaited<ReturnType<PostgresKeyStore["list"]>>[number], "hash">;

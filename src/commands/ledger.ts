@@ -5,10 +5,9 @@ import { judgeLedger, type LedgerReport, type Verdict } from "../clicks/ledger.t
 import { joinTransits, type Transit } from "../clicks/transit.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { PostgresClickReader } from "../storage/postgres/click-reader.ts";
-import { migrate } from "../storage/postgres/migrate.ts";
 import { batchesInTransit } from "../storage/redis/stream-facts.ts";
 import { batchesInSpool } from "../storage/spool/contents.ts";
-import { readConfig, withStorage } from "./config.ts";
+import { readConfig, withSchema } from "./config.ts";
 import { withStream } from "./stream.ts";
 
 const EXIT_CODES: Record<Verdict, number> = { balanced: 0, unbalanced: 1, undecided: 2 };
@@ -31,8 +30,7 @@ export function addLedger(program: Command): void {
 /** Undefined when it could not even be asked, which is said on stderr. */
 async function decide(): Promise<LedgerReport | undefined> {
   try {
-    return await withStorage(async ({ sql }) => {
-      await migrate(sql);
+    return await withSchema(async (sql) => {
       const reader = new PostgresClickReader(sql);
       const config = readConfig();
       return withWays(config, (ways) =>

@@ -2,9 +2,8 @@
 import type { Command } from "commander";
 import { AGENT_RULES, judgeAgent } from "../clicks/visitor.ts";
 import type { Database } from "../storage/postgres/database.ts";
-import { migrate } from "../storage/postgres/migrate.ts";
 import { rebuildableDays, rebuildDay, rejudgeAgents } from "../storage/postgres/rebuild.ts";
-import { withStorage } from "./config.ts";
+import { withSchema } from "./config.ts";
 
 export function addRollups(program: Command): void {
   program
@@ -13,10 +12,7 @@ export function addRollups(program: Command): void {
       "compute totals, dimensions and visitors again from the raw clicks; exit code 0 they were right, 1 some were wrong and are mended",
     )
     .action(async () => {
-      const wrong = await withStorage(async ({ sql }) => {
-        await migrate(sql);
-        return rebuild(sql);
-      });
+      const wrong = await withSchema(rebuild);
       process.exitCode = wrong > 0 ? 1 : 0;
     });
   program
@@ -25,8 +21,7 @@ export function addRollups(program: Command): void {
       "judge the user agents of stored clicks by the rules of this version, and bring the statistics up to date",
     )
     .action(async () => {
-      await withStorage(async ({ sql }) => {
-        await migrate(sql);
+      await withSchema(async (sql) => {
         const { judged, changed } = await rejudgeAgents(sql, AGENT_RULES, judgeAgent);
         console.log(
           `Judged ${judged} user agents by the rules "${AGENT_RULES}"; ${changed} verdicts changed.`,

@@ -5,6 +5,7 @@ import { type Hop, startServer } from "../compose.ts";
 import { ConfigError } from "../config.ts";
 import type { Manner } from "../fleet/drain.ts";
 import { type Channel, type Facts, Member } from "../fleet/member.ts";
+import { sendable } from "../fleet/messages.ts";
 import { readConfig, type ServeFlags } from "./config.ts";
 import { openLog } from "./log.ts";
 import { forceAfter } from "./signals.ts";
@@ -56,7 +57,7 @@ async function serveProcess({ slot, claims, joins: _joins, ...flags }: Flags): P
 
 function factsOf({ registry, health }: Hop): Facts {
   return {
-    metrics: () => registry.getMetricsAsJSON(),
+    metrics: async () => sendable(await registry.getMetricsAsJSON()),
     health: async () => {
       const answer = await health.ready();
       return { status: answer.status, body: await answer.json() };

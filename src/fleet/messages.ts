@@ -1,14 +1,19 @@
 // What a supervisor and its processes say to each other. They may be of different versions of hop: after an upgrade the old
 // supervisor starts new processes.
+import type { MetricObjectWithValues, MetricValue } from "prom-client";
 import { z } from "zod";
 
+/** JSON has no infinity. In its place goes a number that also an older supervisor reads, and that is above any threshold. */
+const INFINITE = Number.MAX_VALUE;
+
 const metricValue = z.object({
-  /** JSON has no NaN, which an idle gauge may be. */
+  /** JSON has no NaN either, which an idle gauge may be. */
   value: z
     .number()
     .or(z.nan())
+    .or(z.literal(Infinity))
     .nullable()
-    .transform((value) => value ?? Number.NaN),
+    .transform((value) => (value === INFINITE ? Infinity : (value ?? Number.NaN))),
   labels: z.record(z.string(), z.union([z.string(), z.number()])),
   metricName: z.string().optional(),
 });
@@ -24,6 +29,14 @@ const metric = z.object({
 export type Metric = z.infer<typeof metric>;
 
 export const metricsSchema = z.array(metric);
+
+/** Metrics as JSON carries them; `metricsSchema` reads them back. */
+export function sendable(metrics: readonly MetricObjectWithValues<MetricValue<string>>[]): unknown {
+  return metrics.map((each) => ({
+    ...each,
+    values: each.values.map((one) => (one.value === Infinity ? { ...one, value: INFINITE } : one)),
+  }));
+}
 
 /** The status and the body of /readyz. */
 export const healthSchema = z.object({ status: z.number(), body: z.record(z.string(), z.unknown()) });

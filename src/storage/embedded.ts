@@ -1,4 +1,5 @@
 // The embedded default: a real Postgres under the data directory, shared by every hop process that opens it.
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { findBinaries } from "./embedded/binaries.ts";
@@ -75,6 +76,11 @@ export async function openEmbeddedPostgres(options: EmbeddedOptions): Promise<Em
       return closed;
     },
   };
+}
+
+/** True when `openEmbeddedPostgres` would find a database and not make one. */
+export function hasEmbeddedPostgres(dataDir: string): boolean {
+  return existsSync(join(dataDir, "postgres"));
 }
 
 /**

@@ -1,8 +1,12 @@
 // The commands of hop as an operator meets them: what they print, and the exit codes that scripts rely on.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { PostgresClickStore } from "../../src/storage/postgres/clicks.ts";
+import { migrate } from "../../src/storage/postgres/migrate.ts";
 import { PostgresRollup } from "../../src/storage/postgres/rollup.ts";
 import { aClick, aProducer } from "../helpers/clicks.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
@@ -15,6 +19,7 @@ let env: { HOP_DATABASE_URL: string };
 
 beforeAll(async () => {
   database = await createTestDatabase();
+  await migrate(database.sql);
   env = { HOP_DATABASE_URL: database.url };
 });
 
@@ -83,6 +88,52 @@ describe("a command line that has to be mended ends with 64 and says how", () =>
       );
       expect(lines[1]).toStartWith("hop: HOP_LOG_LEVEL: ");
       expect(lines[2]).toStartWith('hop: HOP_PORT: "80x"');
+    },
+  );
+});
+
+describe("a command that asks the database", () => {
+  const COMMANDS = [
+    [["ledger"], 2],
+    [["keys", "list"], 1],
+    [["rebuild-rollups"], 1],
+    [["rejudge-bots"], 1],
+  ] as const;
+
+  test.each(COMMANDS)(
+    "hop %p leaves a schema of another version as it is, and says what to do",
+    async (command, exit) => {
+      const empty = await createTestDatabase();
+      try {
+        const { code, output } = await runHop(command, { HOP_DATABASE_URL: empty.url });
+        expect([code, output]).toEqual([
+          exit,
+          expect.stringContaining(
+            "the database lacks migrations of this version; run `hop migrate up`",
+          ) as string,
+        ]);
+        expect(await empty.sql`SELECT FROM pg_tables WHERE schemaname = 'public'`).toHaveLength(0);
+      } finally {
+        await empty.drop();
+      }
+    },
+  );
+
+  const ALL = [...COMMANDS.map(([command]) => command), ["migrate", "status"]];
+  test.each(ALL.map((command) => [command] as const))(
+    "hop %p makes no embedded database",
+    async (command) => {
+      const directory = await mkdtemp(join(tmpdir(), "hop-none-"));
+      try {
+        const { code, output } = await runHop(command, { HOP_DATA_DIR: directory });
+        expect([code, output]).toEqual([
+          USAGE,
+          `hop: HOP_DATABASE_URL: it is not set, and ${directory} has no embedded Postgres; set it, or HOP_DATA_DIR, as \`hop serve\` has them\n`,
+        ]);
+        expect(await readdir(directory)).toEqual([]);
+      } finally {
+        await rm(directory, { recursive: true });
+      }
     },
   );
 });

@@ -34,7 +34,10 @@ const composeSchema = z.object({
 
 const compose = composeSchema.parse(Bun.YAML.parse(await read("deploy/compose.yaml")));
 const services = Object.entries(compose.services);
-const hops = services.filter(([, { image }]) => image === "hop");
+const hops = services.filter(([, { image }]) => isHop(image));
+function isHop(image: string): boolean {
+  return image.startsWith("hop:");
+}
 const service = (name: string) => serviceSchema.parse(compose.services[name]);
 
 /** As Compose replaces `${NAME:-default}` when NAME is not set. */
@@ -98,8 +101,8 @@ describe("compose.yaml", () => {
     ["redis", /^valkey\/valkey:[89]$/, "/data"],
     ["prometheus", /^prom\/prometheus:v3/, "/prometheus"],
     ["grafana", /^grafana\/grafana:/, "/var/lib/grafana"],
-    ["server-1", /^hop$/, "/data"],
-    ["server-2", /^hop$/, "/data"],
+    ["server-1", /^hop:/, "/data"],
+    ["server-2", /^hop:/, "/data"],
   ])("keeps the data of %s where its image writes it", (name, image, path) => {
     const { image: actual, volumes } = service(name);
     expect(actual).toMatch(image);
@@ -142,7 +145,7 @@ describe("compose.yaml", () => {
       for (const [name, { condition }] of Object.entries(depends_on)) {
         expect(condition).toBe("service_healthy");
         // The image of hop has a health check of its own.
-        expect(service(name).image === "hop" || service(name).healthcheck !== undefined).toBe(true);
+        expect(isHop(service(name).image) || service(name).healthcheck !== undefined).toBe(true);
       }
     }
   });
@@ -175,7 +178,9 @@ test.each([
   "deploy/Dockerfile",
   "deploy/healthcheck.ts",
   "deploy/compose.yaml",
+  "deploy/trial.sh",
   "deploy/try-image.sh",
+  "deploy/try-fleet.sh",
   "deploy/nginx.conf",
   "deploy/systemd/hop.service",
   "deploy/systemd/hop-work.service",
@@ -184,10 +189,11 @@ test.each([
   "deploy/kubernetes/servers.yaml",
   "deploy/kubernetes/workers.yaml",
   "deploy/kubernetes/scaling.yaml",
+  "deploy/kubernetes/ledger.yaml",
   "docs/operations.md",
 ])("%s names only variables that hop has", async (path) => {
   // Compose's own, and what Kubernetes would add.
-  const others = new Set(["HOP_HTTP_PORT", "HOP_SERVICE_HOST"]);
+  const others = new Set(["HOP_HTTP_PORT", "HOP_IMAGE_TAG", "HOP_SERVICE_HOST"]);
   const used = new Set((await read(path)).match(/\bHOP_[A-Z0-9_]+\b/g));
   expect([...used].filter((name) => !NAMES.has(name) && !others.has(name))).toEqual([]);
 });

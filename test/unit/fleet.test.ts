@@ -4,7 +4,7 @@ import { Counter, Gauge, Registry } from "prom-client";
 import { createInstruments } from "../../src/instruments.ts";
 import { Crashes } from "../../src/fleet/crashes.ts";
 import { FleetHealth } from "../../src/fleet/health.ts";
-import { type Metric, metricsSchema } from "../../src/fleet/messages.ts";
+import { type Metric, metricsSchema, sendable } from "../../src/fleet/messages.ts";
 import { FleetTotals } from "../../src/fleet/totals.ts";
 
 const BOUNDS = { max: 5, windowMs: 60_000, restartMs: 250, restartMaxMs: 30_000 };
@@ -137,6 +137,18 @@ describe("the metrics of a host", () => {
     new Gauge({ name: "odd", help: "Odd", registers: [registry], aggregator: "average" }).set(Number.NaN);
     const sent: unknown = JSON.parse(JSON.stringify(await registry.getMetricsAsJSON()));
     expect(metricsSchema.parse(sent)[0]?.values[0]?.value).toBeNaN();
+  });
+
+  test("of a process may be infinite, as the lag of a replica that is away, and stays so on every way", async () => {
+    const registry = new Registry();
+    new Gauge({ name: "lag", help: "Lag", registers: [registry], aggregator: "max" }).set(Infinity);
+    const sent = JSON.parse(JSON.stringify(sendable(await registry.getMetricsAsJSON())));
+    // A supervisor of an earlier version knows finite numbers only.
+    expect(sent[0].values[0].value).toBeGreaterThan(1e300);
+    const metrics = metricsSchema.parse(sent);
+    expect(metrics[0]?.values[0]?.value).toBe(Infinity);
+    const totals = new FleetTotals(registry, () => undefined);
+    expect(await totals.read(new Set([{ metrics, count: async () => true }]))).toContain("\nlag +Inf\n");
   });
 });
 

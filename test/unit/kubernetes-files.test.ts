@@ -17,7 +17,7 @@ const probeSchema = z.strictObject({
 });
 const containerSchema = z.object({
   image: z.string(),
-  args: z.array(z.string()),
+  args: z.array(z.string()).optional(),
   env: z.array(z.strictObject({ name: z.string(), value: z.string() })),
   envFrom: z.array(z.strictObject({ configMapRef: z.object({ name: z.string() }) })).default([]),
   ports: z.array(z.strictObject({ name: z.string(), containerPort: z.number() })).default([]),

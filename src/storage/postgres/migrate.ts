@@ -40,6 +40,16 @@ export async function migrationStatus(sql: Database): Promise<readonly Migration
   });
 }
 
+/** True when the database has every migration of this version of hop. */
+export async function isMigrated(sql: Database): Promise<boolean> {
+  return (await migrationStatus(sql)).every(({ applied }) => applied);
+}
+
+/** For those that find it otherwise: only `hop serve` and `hop migrate` change the schema. */
+export function schemaMissing(): Error {
+  return new Error("the database lacks migrations of this version; run `hop migrate up` or `hop serve`");
+}
+
 function migrator(sql: Queryable): Postgrator {
   return new Postgrator({
     driver: "pg",
