@@ -59,6 +59,18 @@ CREATE TABLE click_queue (
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000);
 COMMENT ON COLUMN click_queue.first_ms IS 'with last_ms: which days hold its clicks; after_ms counts from first_ms';
 
+CREATE TABLE click_ranges (
+  producer uuid NOT NULL,
+  first bigint NOT NULL,
+  last bigint NOT NULL,
+  clicks bigint NOT NULL,
+  CONSTRAINT click_ranges_pkey PRIMARY KEY (producer, last),
+  CONSTRAINT click_ranges_check CHECK ((last >= first)),
+  CONSTRAINT click_ranges_check1 CHECK ((clicks > (last - first))),
+  CONSTRAINT click_ranges_first_check CHECK ((first > 0))
+);
+COMMENT ON TABLE click_ranges IS 'batches first to last are stored; rows that click_batches still has of them do not count';
+
 CREATE TABLE clicks (
   link_id bigint NOT NULL,
   at timestamp with time zone NOT NULL,

@@ -1,22 +1,19 @@
 // Config → a running worker, which stores the clicks of the stream, and a close() that undoes it in reverse.
 import { hostname } from "node:os";
 import { Ingester, Turns } from "./clicks/ingest.ts";
-import { RollupKeeper } from "./clicks/rollup.ts";
 import { startAdmin } from "./compose-admin.ts";
 import type { Config } from "./config.ts";
 import { createInstruments, type Instruments } from "./instruments.ts";
-import { systemClock } from "./lib/clock.ts";
 import { withDeadline } from "./lib/deadline.ts";
-import type { Log } from "./lib/log.ts";
+import { type Log, warnSeldom } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { workerHealth } from "./open-health.ts";
 import { openStorage, type Storage, waitForPostgres } from "./open-storage.ts";
 import { complain, type StreamPlace, streamPlace, waitForRedis } from "./open-stream.ts";
 import { openTracing, type Tracer } from "./open-tracing.ts";
+import { startUpkeep } from "./open-upkeep.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
-import { migrationStatus } from "./storage/postgres/migrate.ts";
-import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
-import { PostgresRollup } from "./storage/postgres/rollup.ts";
+import { isMigrated, schemaMissing } from "./storage/postgres/migrate.ts";
 import { openBlockingRedis, type RedisClient } from "./storage/redis/client.ts";
 import { partitionSize } from "./storage/redis/stream-facts.ts";
 import { RedisStreamReader } from "./storage/redis/stream-reader.ts";
@@ -33,7 +30,6 @@ export interface Worker {
   close(): Promise<void>;
 }
 
-const MAINTENANCE_MS = 60 * 60 * 1_000;
 const SCHEMA_RETRY_MS = 250;
 
 /** @throws ConfigError without HOP_REDIS_URL; Error that says what to mend when Postgres, its schema or Redis are not there */
@@ -49,7 +45,7 @@ export async function startWorker(config: Config, log: Log, version: string): Pr
 
   const instruments = createInstruments(version);
   const streamInstruments = createStreamInstruments(instruments.registry, config.streamMaxBytes);
-  await startUpkeep(config, storage, log, started);
+  await startUpkeep(config, storage.sql, log, started);
   const health = workerHealth(config, storage.sql, client);
   const admin = { host: config.adminHost, port: config.workAdminPort, portName: "HOP_WORK_ADMIN_PORT" };
   const adminUrl = startAdmin(admin, health, instruments, started);
@@ -72,38 +68,11 @@ export async function startWorker(config: Config, log: Log, version: string): Pr
 async function waitForSchema({ sql }: Storage, timeoutMs: number, log: Log): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs;
   for (let attempt = 1; ; attempt++) {
-    if ((await migrationStatus(sql)).every(({ applied }) => applied)) return;
-    if (performance.now() > deadlineMs) {
-      throw new Error("the database lacks migrations of this version; run `hop migrate up` or `hop serve`");
-    }
+    if (await isMigrated(sql)) return;
+    if (performance.now() > deadlineMs) throw schemaMissing();
     if (attempt === 1) log.warn({}, "waiting for the database to be migrated");
     await Bun.sleep(SCHEMA_RETRY_MS);
   }
-}
-
-/** Partitions ahead of need, and totals behind the clicks: every process does it, whoever comes first. */
-async function startUpkeep(
-  config: Config,
-  storage: Storage,
-  log: Log,
-  started: AsyncDisposableStack,
-): Promise<void> {
-  const maintain = async () => {
-    await createPartitions(storage.sql, systemClock());
-    await retireClicks(storage.sql, systemClock(), config.clicksRetentionDays);
-  };
-  await maintain();
-  const loop = repeat(MAINTENANCE_MS, maintain, (error) =>
-    log.warn({ err: error }, "maintenance failed; trying again in an hour"),
-  );
-  started.defer(() => loop.stop());
-  const rollup = new RollupKeeper({
-    rollup: new PostgresRollup(storage.sql),
-    totalsEveryMs: config.totalsIntervalMs,
-    dimensionsEveryMs: config.dimensionsIntervalMs,
-    onError: (error) => log.warn({ err: error }, "totals could not be brought up to date; trying again"),
-  });
-  started.defer(() => rollup.close());
 }
 
 function startSizes(
@@ -196,6 +165,7 @@ function collectGarbage(everyBytes: number): (bytes: number) => void {
 }
 
 function ingestOptions({ config, instruments, streamInstruments, log }: IngestParts) {
+  const sayUnstored = warnSeldom(log, "clicks could not be stored; trying again");
   return {
     maxClicks: config.ingestClicksMax,
     maxBytes: config.ingestBytesMax,
@@ -216,7 +186,7 @@ function ingestOptions({ config, instruments, streamInstruments, log }: IngestPa
       log.error({ err: error, entry: id }, "Postgres refused a batch; it will be tried again"),
     onRetry: (error: unknown) => {
       instruments.clickRetries.inc();
-      log.warn({ err: error }, "clicks could not be stored; trying again");
+      sayUnstored(error);
     },
   };
 }

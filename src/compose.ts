@@ -1,6 +1,6 @@
 // Config → wired objects and a close() that undoes them in reverse, also after half a start. Only this file knows every layer.
 import { ClickObserver } from "./clicks/observer.ts";
-import { RollupKeeper } from "./clicks/rollup.ts";
+import type { RollupKeeper } from "./clicks/rollup.ts";
 import { SaltKeeper } from "./clicks/salt-keeper.ts";
 import { AgentReader, CountryReader } from "./clicks/visitor.ts";
 import { startAdmin } from "./compose-admin.ts";
@@ -31,14 +31,13 @@ import { openResolver } from "./open-resolver.ts";
 import { openConnections, openStorage, type Storage } from "./open-storage.ts";
 import { openClickStream } from "./open-stream.ts";
 import { openTracing } from "./open-tracing.ts";
+import { MAINTENANCE_MS, startUpkeep } from "./open-upkeep.ts";
 import { PostgresClickReader } from "./storage/postgres/click-reader.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
 import { PostgresKeyStore } from "./storage/postgres/keys.ts";
 import { PostgresLinkStore } from "./storage/postgres/links.ts";
 import { migrate } from "./storage/postgres/migrate.ts";
-import { createPartitions, retireClicks } from "./storage/postgres/partitions.ts";
-import { PostgresRollup } from "./storage/postgres/rollup.ts";
 import { PostgresSaltStore } from "./storage/postgres/salts.ts";
 import { createStreamInstruments } from "./stream-instruments.ts";
 
@@ -57,7 +56,6 @@ export interface Hop {
   close(manner?: Manner): Promise<void>;
 }
 
-const MAINTENANCE_MS = 60 * 60 * 1_000;
 const IDEMPOTENCY_MS = 24 * 60 * 60 * 1_000;
 /** Bytes above HOP_BODY_BYTES that are still read, so that the answer is a problem document and not a closed door. */
 const BODY_MARGIN_BYTES = 1 << 20;
@@ -76,7 +74,8 @@ export async function startServer(
   const newAdminKey = await new PostgresKeyStore(storage.sql).bootstrap(config.adminKey);
 
   const instruments = createInstruments(version);
-  const salts = await startMaintenance(config, storage, log, started);
+  const rollup = await startUpkeep(config, storage.sql, log, started);
+  const salts = await keepSalts(storage, log, started);
   const tracer = await openTracing(
     { config, registry: instruments.registry, process: "serve", version },
     started,
@@ -106,13 +105,6 @@ export async function startServer(
   const onBug = (error: unknown, requestId: string) => log.error({ err: error, requestId }, "request failed");
   const headers = transportHeaders(baseUrl);
   const refuse = createRefuse({ limits, headers, onBug });
-  const rollup = new RollupKeeper({
-    rollup: new PostgresRollup(storage.sql),
-    totalsEveryMs: config.totalsIntervalMs,
-    dimensionsEveryMs: config.dimensionsIntervalMs,
-    onError: (error) => log.warn({ err: error }, "totals could not be brought up to date; trying again"),
-  });
-  started.defer(() => rollup.close());
   const links = createLinkManager(config, storage, instruments, invalidate, rollup);
   const endpoints = apiEndpoints({
     links,
@@ -197,20 +189,11 @@ export async function startServer(
   return { baseUrl, adminUrl, newAdminKey, port: server.port, health, registry: instruments.registry, close };
 }
 
-/** What has to be done before the first request and then every hour. */
-async function startMaintenance(
-  config: Config,
-  storage: Storage,
-  log: Log,
-  started: AsyncDisposableStack,
-): Promise<SaltKeeper> {
+/** Today's salt before the first request; what is too old goes every hour. */
+async function keepSalts(storage: Storage, log: Log, started: AsyncDisposableStack): Promise<SaltKeeper> {
   const salts = new SaltKeeper(new PostgresSaltStore(storage.sql), systemClock);
   const idempotency = new PostgresIdempotencyStore(storage.sql);
   const maintain = async () => {
-    await createPartitions(storage.sql, systemClock());
-    const retired = await retireClicks(storage.sql, systemClock(), config.clicksRetentionDays);
-    if (retired > 0)
-      log.info({ clicks: retired }, "clicks were older than HOP_CLICKS_RETENTION_DAYS and are gone");
     await salts.refresh();
     await idempotency.purge(systemClock() - IDEMPOTENCY_MS);
   };

@@ -52,6 +52,12 @@ export const BOUNDS = {
     HOUR_MS,
     "totalled clicks reach dimensions and visitors this often",
   ),
+  batchesMergeMs: ms(
+    "HOP_BATCHES_MERGE_MS",
+    600_000,
+    DAY_MS,
+    "the ledger's rows of batches that were stored longer ago than this are merged, this often",
+  ),
   spoolBytes: bound(
     "HOP_SPOOL_BYTES",
     "bytes",

@@ -5,15 +5,15 @@ export interface Loop {
   stop(): Promise<void>;
 }
 
-/** Runs `work` every `intervalMs`, the first time after one interval; rounds never overlap. */
+/** Runs `work` every `intervalMs`, the first time after one interval; rounds never overlap, and hear of `stop` by the signal. */
 export function repeat(
   intervalMs: number,
-  work: () => Promise<void>,
+  work: (stopping: AbortSignal) => Promise<void>,
   onError: (error: unknown) => void,
 ): Loop {
   const stopping = new AbortController();
   const run = async (): Promise<void> => {
-    while (await interval(intervalMs, stopping.signal)) await work().catch(onError);
+    while (await interval(intervalMs, stopping.signal)) await work(stopping.signal).catch(onError);
   };
   const running = run();
   return {

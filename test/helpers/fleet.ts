@@ -48,7 +48,13 @@ export class Fleet {
     opened.defer(() => database.close());
     const redis = await TestRedis.start({ fsync: "everysec" });
     opened.defer(() => redis.stop());
-    const env = { HOP_DATABASE_URL: database.url, HOP_REDIS_URL: redis.url, ...options.env };
+    const env = {
+      HOP_DATABASE_URL: database.url,
+      HOP_REDIS_URL: redis.url,
+      // So that what comes twice finds a range as often as a row.
+      HOP_BATCHES_MERGE_MS: "500",
+      ...options.env,
+    };
     const servers: ServerMember[] = [];
     for (const number of PROCESSES) servers.push(await startServerMember(number, env, options, opened));
     for (const code of options.codes) {

@@ -34,7 +34,7 @@ test("ten processes that start at once migrate once", async () => {
   expect(runs.map((run) => run.code)).toEqual(runs.map(() => 0));
   expect(runs.map((run) => run.output).toSorted()).toEqual([
     ...Array.from({ length: 9 }, () => "nothing to do\n"),
-    "up 1 first-light\nup 2 click-pipeline\nup 3 link-versions\n",
+    "up 1 first-light\nup 2 click-pipeline\nup 3 link-versions\nup 4 batch-ranges\n",
   ]);
 });
 
@@ -43,7 +43,7 @@ test("up, down to nothing and up again gives the same schema, and an empty one i
   const before = await dumpSchema(database.sql);
   expect(await migrate("down", "--to", "0")).toEqual({
     code: 0,
-    output: "down 3 link-versions\ndown 2 click-pipeline\ndown 1 first-light\n",
+    output: "down 4 batch-ranges\ndown 3 link-versions\ndown 2 click-pipeline\ndown 1 first-light\n",
   });
   expect(await remains()).toEqual([]);
   expect((await migrate("up")).output).toContain("up 1 ");
@@ -106,16 +106,34 @@ test("clicks of the first version survive the way up, down and up again", async 
   await converted();
 });
 
+test("ranges of batches are batches again on the way down, and have as many clicks", async () => {
+  await migrate("up");
+  const { sql } = database;
+  const producer = "00000000-0000-0000-0000-000000000001";
+  await sql`INSERT INTO click_ranges VALUES (${producer}, 2, 4, 8)`;
+  // What a merge left behind that was ended half-way.
+  await sql`INSERT INTO click_batches (producer, seq, clicks) VALUES (${producer}, 1, 7), (${producer}, 3, 5)`;
+  await migrate("down", "--to", "3");
+  expect([...(await sql`SELECT seq, clicks FROM click_batches ORDER BY seq`)]).toEqual([
+    { seq: 1, clicks: 7 },
+    { seq: 2, clicks: 3 },
+    { seq: 3, clicks: 3 },
+    { seq: 4, clicks: 2 },
+  ]);
+});
+
 test("status ends with 1 while a migration is missing and with 0 when none is", async () => {
   expect(await migrate("status")).toEqual({
     code: 1,
-    output: "001  missing  first-light\n002  missing  click-pipeline\n003  missing  link-versions\n",
+    output:
+      "001  missing  first-light\n002  missing  click-pipeline\n003  missing  link-versions\n004  missing  batch-ranges\n",
   });
   expect(await remains()).toEqual([]);
   await migrate("up");
   expect(await migrate("status")).toEqual({
     code: 0,
-    output: "001  applied  first-light\n002  applied  click-pipeline\n003  applied  link-versions\n",
+    output:
+      "001  applied  first-light\n002  applied  click-pipeline\n003  applied  link-versions\n004  applied  batch-ranges\n",
   });
   await migrate("down", "--to", "0");
   expect((await migrate("status")).code).toBe(1);
@@ -125,7 +143,7 @@ test("down never goes up", async () => {
   expect(await migrate("down", "--to", "1")).toEqual({ code: 0, output: "nothing to do\n" });
   expect(await remains()).toEqual([]);
   await migrate("up");
-  expect(await migrate("down", "--to", "3")).toEqual({ code: 0, output: "nothing to do\n" });
+  expect(await migrate("down", "--to", "4")).toEqual({ code: 0, output: "nothing to do\n" });
   expect(await migrate("down", "--to", "99")).toEqual({ code: 0, output: "nothing to do\n" });
   expect((await migrate("status")).code).toBe(0);
 });

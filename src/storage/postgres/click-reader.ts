@@ -3,6 +3,7 @@ import { type LedgerFacts, MISSING_SHOWN, type ProducerFacts } from "../../click
 import type { ClickReader } from "../../clicks/ports.ts";
 import type { BotFilter, StatsFacts, StatsQuery } from "../../clicks/stats.ts";
 import type { BatchName } from "../../clicks/transit.ts";
+import { isMerged, storedRanges } from "./batch-ranges.ts";
 import { asking, type Database, type Queryable, textArray, translating } from "./database.ts";
 
 export class PostgresClickReader implements ClickReader {
@@ -37,7 +38,7 @@ export class PostgresClickReader implements ClickReader {
         const [counts] = await sql<
           ({ rows: number } & Omit<LedgerFacts, "producers" | "storedClicks" | "landed">)[]
         >`
-          SELECT (SELECT coalesce(sum(clicks), 0)::bigint FROM click_batches) AS "batchClicks",
+          SELECT (SELECT coalesce(sum(clicks), 0)::bigint FROM (${storedRanges(sql)}) AS s) AS "batchClicks",
             (SELECT coalesce(sum(clicks), 0)::bigint FROM click_queue) AS "queuedClicks",
             (SELECT count(*) FROM clicks) AS rows,
             (SELECT coalesce(sum(clicks), 0)::bigint FROM retired_clicks) AS "retiredClicks",
@@ -95,15 +96,18 @@ function counted(sql: Queryable, everybody: "clicks" | "visitors", filter: BotFi
 async function readProducers(sql: Queryable): Promise<ProducerFacts[]> {
   return sql<ProducerFacts[]>`
     WITH stored AS (
-      SELECT producer, max(seq) AS max_seq, count(*) AS batches, sum(clicks)::bigint AS clicks
-      FROM click_batches GROUP BY producer
+      SELECT producer, max(last) AS max_seq, sum(last - first + 1) AS batches, sum(clicks) AS clicks
+      FROM (${storedRanges(sql)}) AS s GROUP BY producer
     )
     SELECT p.id, p.recorder, p.ack, p.ended_at IS NOT NULL AS ended, p.last_seq AS "lastSeq",
       coalesce(s.max_seq, 0)::bigint AS "maxSeq", coalesce(s.batches, 0)::bigint AS batches,
       coalesce(s.clicks, 0)::bigint AS clicks, p.dropped,
       CASE WHEN coalesce(s.batches, 0) = greatest(p.last_seq, s.max_seq, 0) THEN '[]' ELSE to_json(ARRAY(
-        SELECT n FROM generate_series(1, greatest(p.last_seq, s.max_seq)) AS n
-        WHERE NOT EXISTS (SELECT FROM click_batches b WHERE b.producer = p.id AND b.seq = n)
+        SELECT n FROM (
+          SELECT lag(last, 1, 0::bigint) OVER (ORDER BY first) + 1 AS gap_first, first - 1 AS gap_last
+          FROM (${storedRanges(sql)}) AS own WHERE producer = p.id
+          UNION ALL SELECT coalesce(s.max_seq, 0) + 1, coalesce(p.last_seq, 0)
+        ) AS gaps, generate_series(gap_first, least(gap_last, gap_first + ${MISSING_SHOWN - 1})) AS n
         ORDER BY n LIMIT ${MISSING_SHOWN}
       )) END AS missing
     FROM producers p LEFT JOIN stored s ON s.producer = p.id
@@ -120,6 +124,6 @@ async function readLanded(sql: Queryable, moving: readonly BatchName[]): Promise
     SELECT b.producer, b.seq
     FROM unnest(
       ${textArray(named.map(({ producer }) => producer))}::uuid[],
-      ${textArray(named.map(({ seq }) => String(seq)))}::bigint[]) AS m(producer, seq)
-    JOIN click_batches b USING (producer, seq)`;
+      ${textArray(named.map(({ seq }) => String(seq)))}::bigint[]) AS b(producer, seq)
+    WHERE ${isMerged(sql)} OR EXISTS (SELECT FROM click_batches s WHERE s.producer = b.producer AND s.seq = b.seq)`;
 }

@@ -2,14 +2,15 @@
 import type { Agent, ClickBatch, Producer, Profile } from "../../clicks/click.ts";
 import type { ClickStore } from "../../clicks/ports.ts";
 import { Memo } from "../../lib/memo.ts";
+import { isMerged } from "./batch-ranges.ts";
 import { asking, type Database, type Queryable, textArray } from "./database.ts";
 
 /** Profiles that are known to be stored at least; twice as many at most, of some 30 bytes each. */
 const REMEMBERED_PROFILES = 20_000;
 /** Clicks in one row of the queue, exceeded by at most one batch: a few rows are what a reader in a hurry takes. */
 const ROW_CLICKS = 4_000;
-/** Postgres's word for "there is such a row already". */
-const UNIQUE_VIOLATION = "23505";
+/** Postgres's words for "there is such a row already", and for what `queue` makes of a batch that is in a range. */
+const STORED_ALREADY = ["23505", "23502"];
 
 export class PostgresClickStore implements ClickStore {
   readonly #sql: Database;
@@ -27,7 +28,12 @@ export class PostgresClickStore implements ClickStore {
    */
   async storeBatches(batches: readonly ClickBatch[]): Promise<number> {
     // A set that holds one batch twice would queue it twice.
-    const given = [...new Map(batches.map((batch) => [`${batch.producer.id} ${batch.seq}`, batch])).values()];
+    // In the order of the ledger's key, so that two stores with the same batches wait for each other instead of dead-locking.
+    const given = [
+      ...new Map(batches.map((batch) => [`${batch.producer.id} ${batch.seq}`, batch])).values(),
+    ].toSorted((a, b) =>
+      a.producer.id === b.producer.id ? a.seq - b.seq : a.producer.id < b.producer.id ? -1 : 1,
+    );
     const producers = distinct(given.map((batch) => batch.producer)).filter(
       ({ id }) => !this.#producers.has(id),
     );
@@ -43,7 +49,7 @@ export class PostgresClickStore implements ClickStore {
         });
       });
     const clicks = await store(queue).catch((error: unknown) => {
-      if (given.length > 1 && isUniqueViolation(error)) return store(queueOneByOne);
+      if (given.length > 1 && isStoredAlready(error)) return store(queueOneByOne);
       throw error;
     });
     for (const { id } of producers) this.#producers.add(id);
@@ -111,18 +117,14 @@ async function keepProfiles(sql: Queryable, profiles: readonly Profile[]): Promi
 
 /**
  * All of them, or the one that is given if it is new.
- * @throws UNIQUE_VIOLATION when one of several is not
+ * @throws STORED_ALREADY when one of several is not
  */
 async function queue(sql: Queryable, batches: readonly ClickBatch[]): Promise<number> {
   const rows = rowsOf(batches);
   const [queued] = await sql<{ clicks: number }[]>`
     WITH fresh AS (
       INSERT INTO click_batches (producer, seq, clicks)
-      SELECT * FROM unnest(
-        ${array(batches.map((batch) => batch.producer.id))}::uuid[],
-        ${array(batches.map((batch) => batch.seq))}::bigint[],
-        ${array(batches.map((batch) => batch.clicks.length))}::integer[])
-      ${batches.length === 1 ? sql`ON CONFLICT DO NOTHING` : sql``} RETURNING seq
+      ${batches.length === 1 ? aloneIfNew(sql, batches) : allOrNone(sql, batches)} RETURNING seq
     ), given AS (
       SELECT ${array(rows.linkIds)}::bigint[] AS link_ids, ${array(rows.afterMs)}::bigint[] AS after_ms,
         ${array(rows.visitors)}::bigint[] AS visitors, ${array(rows.profiles)}::bigint[] AS profiles
@@ -142,14 +144,33 @@ async function queue(sql: Queryable, batches: readonly ClickBatch[]): Promise<nu
   return queued?.clicks ?? 0;
 }
 
+/** One row to the planner too, which would otherwise expect ten. */
+function aloneIfNew(sql: Queryable, [batch]: readonly ClickBatch[]) {
+  if (batch === undefined) throw new Error("there is no batch");
+  return sql`
+    SELECT producer, seq, clicks
+    FROM (VALUES (${batch.producer.id}::uuid, ${batch.seq}::bigint, ${batch.clicks.length}::integer)) AS b(producer, seq, clicks)
+    WHERE NOT ${isMerged(sql)} ON CONFLICT DO NOTHING`;
+}
+
+/** A batch without clicks is refused, and with it all. */
+function allOrNone(sql: Queryable, batches: readonly ClickBatch[]) {
+  return sql`
+    SELECT producer, seq, CASE WHEN NOT ${isMerged(sql)} THEN clicks END
+    FROM unnest(
+      ${array(batches.map((batch) => batch.producer.id))}::uuid[],
+      ${array(batches.map((batch) => batch.seq))}::bigint[],
+      ${array(batches.map((batch) => batch.clicks.length))}::integer[]) AS b(producer, seq, clicks)`;
+}
+
 /** Those that are new. Only in a transaction are they stored together. */
 async function queueOneByOne(sql: Queryable, batches: readonly ClickBatch[]): Promise<number> {
   const queued = await Promise.all(batches.map((batch) => queue(sql, [batch])));
   return queued.reduce((sum, clicks) => sum + clicks, 0);
 }
 
-function isUniqueViolation(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === UNIQUE_VIOLATION;
+function isStoredAlready(error: unknown): boolean {
+  return error instanceof Error && "code" in error && STORED_ALREADY.includes(String(error.code));
 }
 
 /** The clicks of all batches, one after another, and how rows of the queue share them. */

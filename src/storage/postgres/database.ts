@@ -51,6 +51,8 @@ export function openDatabase(options: DatabaseOptions): Database {
       // A process that is frozen in a transaction must not keep its locks for ever.
       idle_in_transaction_session_timeout: options.statementTimeoutMs,
       TimeZone: "UTC",
+      // Whatever the server's default is: each statement sees what was committed before it (see batch-ranges.ts).
+      default_transaction_isolation: "read committed" as const,
     },
   };
   const { address } = options;

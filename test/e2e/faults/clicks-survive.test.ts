@@ -20,7 +20,7 @@ faultTest(
   "every redirect received is stored exactly once while hop, Postgres and the network between them are killed",
   { few: 3, full: 20 },
   async ({ rounds, random, begin }) => {
-    const env = { HOP_DATABASE_URL: database.url, HOP_CLICKS: "batch" };
+    const env = { HOP_DATABASE_URL: database.url, HOP_CLICKS: "batch", HOP_BATCHES_MERGE_MS: "200" };
     let hop = await startHop(env);
     for (const code of CODES) {
       const created = await hop.api("POST", "/api/v1/links", { url: `https://example.com/${code}`, code });
