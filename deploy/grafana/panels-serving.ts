@@ -17,6 +17,19 @@ export const UP: Row = {
       queries: [{ expr: 'avg(up{job="hop"})', legend: "servers" }],
     },
     {
+      title: "Processes that serve",
+      description:
+        "Of all hosts; a server of one process counts as one. A host may answer Prometheus while its processes still start, and no link works: HopGone.",
+      unit: "short",
+      show: { redBelow: 1 },
+      queries: [
+        {
+          expr: 'sum(hop_processes{job="hop", state="ready"}) or count(up{job="hop"} == 1)',
+          legend: "processes",
+        },
+      ],
+    },
+    {
       title: "Redirects that fail",
       description:
         "Redirects answered with 503 (unavailable) or 500 (failed), of all. Unknown, deleted and expired codes are not failures. Above 1 %: HopRedirectsFail.",

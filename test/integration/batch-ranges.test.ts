@@ -215,9 +215,9 @@ test("batches that three stores send again and again while two processes merge a
     fc.asyncProperty(fc.array(message, { minLength: 3, maxLength: 30 }), async (messages) => {
       const producers = [aProducer(), aProducer(), aProducer()];
       const before = await ledger();
-      let sending = true;
+      const sent = new AbortController();
       const merging = [1, 2].map(async () => {
-        while (sending) await mergeBatches(database.sql, 0);
+        while (!sent.signal.aborted) await mergeBatches(database.sql, 0);
       });
       const stores = [1, 2, 3].map(() => new PostgresClickStore(database.sql));
       let confirmed = 0;
@@ -231,9 +231,7 @@ test("batches that three stores send again and again while two processes merge a
             confirmed += clicks;
           }
         }),
-      ).finally(() => {
-        sending = false;
-      });
+      ).finally(() => sent.abort());
       await Promise.all(merging);
       const distinct = new Set(messages.flat().map(([by, seq]) => `${by} ${seq}`));
       expect(confirmed).toBe(2 * distinct.size);
