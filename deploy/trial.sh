@@ -47,11 +47,8 @@ until_true() {
 start() { local name=$1; shift; "$@" >"$work/$name.log" 2>&1 & pids+=("$!"); }
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }
 status_of() { curl -s -o /dev/null -w '%{http_code}' --max-time 5 "$1"; }
-# import_image DIRECTORY IMAGE [INSTRUCTION…]
-import_image() {
-  local root=$1 image=$2 change; local -a changes=(); shift 2
-  for change in "$@"; do changes+=(--change "$change"); done
-  tar -C "$root" -c . | docker import "${changes[@]}" - "$image" >/dev/null
+import_image() { # DIRECTORY IMAGE
+  tar -C "$1" -c . | docker import - "$2" >/dev/null
 }
 
 # The machine's firewall and routes stay as they are.

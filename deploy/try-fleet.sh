@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs compose.yaml whole, rolls out a new version under load, takes the fleet down and up again; prints what it saw.
+# Runs compose.yaml whole, rolls out a new version under load, backs the fleet up, throws it away and restores it; prints what it saw.
 #
 # deploy/try-fleet.sh            all images come from registries
 # deploy/try-fleet.sh --offline  they are made on this machine: Postgres, Valkey, nginx and Prometheus are Debian's, Grafana is left out
@@ -20,25 +20,36 @@ rm -rf "$work/deploy/secrets"
 compose() { docker compose -f "$work/deploy/compose.yaml" "$@"; }
 admin_key() { cat "$work/deploy/secrets/admin_key"; }
 
+derive() { # IMAGE INSTRUCTION…
+  local image=$1; shift
+  printf '%s\n' "FROM stand-in" "$@" | docker build --quiet --tag "$image" - >/dev/null
+}
 make_stand_ins() { # one Debian with all programs, and the names, users and volumes of the images that compose.yaml means
-  local root="$work/stand-ins" mirror
+  local root="$work/stand-ins" mirror package
   mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | head -n 1)
   timeout "$STEP_SECONDS" debootstrap --variant=minbase "$SUITE" "$root" "$mirror" /usr/share/debootstrap/scripts/sid >"$work/bootstrap.log" 2>&1
-  printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" && chmod 755 "$root/usr/sbin/policy-rc.d"
-  mkdir -p "$root/etc/postgresql-common" && echo "create_main_cluster = false" >"$root/etc/postgresql-common/createcluster.conf"
-  DEBIAN_FRONTEND=noninteractive timeout "$STEP_SECONDS" chroot "$root" apt-get install -y --no-install-recommends \
+  # Unpacked and not set up: their scripts want a running system, and the programs do not need them.
+  DEBIAN_FRONTEND=noninteractive timeout "$STEP_SECONDS" chroot "$root" apt-get install -y --no-install-recommends --download-only \
     postgresql-18 valkey-server valkey-tools nginx-light prometheus >"$work/packages.log" 2>&1
+  for package in "$root"/var/cache/apt/archives/*.deb; do dpkg-deb -x "$package" "$root"; done
+  chroot "$root" ldconfig
+  chroot "$root" useradd --system postgres
+  local versions
+  versions=$(for name in postgresql-18 valkey-server nginx prometheus; do
+    ls "$root/var/cache/apt/archives" | sed -n "s/^${name}_\\([^_]*\\)_.*/$name \\1,/p" | sed 's/%3a/:/'
+  done | tr '\n' ' ')
   rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
   ln -s ../lib/postgresql/18/bin/{initdb,postgres} "$root/usr/bin/"
   cat >"$root/start-postgres" <<'SCRIPT'
 #!/bin/sh
 set -e
 data=/var/lib/postgresql/18/docker
-chown postgres /var/lib/postgresql
+mkdir -p /var/run/postgresql
+chown postgres /var/lib/postgresql /var/run/postgresql
 as() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
 if [ ! -s "$data/PG_VERSION" ]; then
   cat "$POSTGRES_PASSWORD_FILE" >/tmp/password && chown postgres /tmp/password
-  as initdb -D "$data" -U "$POSTGRES_USER" --pwfile=/tmp/password -A scram-sha-256 -E UTF8 --locale=C
+  as initdb -D "$data" -U "$POSTGRES_USER" --pwfile=/tmp/password -A trust -E UTF8 --locale=C
   rm /tmp/password
   echo "host all all all scram-sha-256" >>"$data/pg_hba.conf"
   echo "CREATE DATABASE $POSTGRES_DB" | as postgres --single -D "$data" postgres >/dev/null
@@ -48,11 +59,12 @@ SCRIPT
   chmod 755 "$root/start-postgres"
   mkdir -p "$root/data" "$root/prometheus"
   chroot "$root" chown nobody /prometheus
-  import_image "$root" postgres:18 'ENTRYPOINT ["/start-postgres"]' 'VOLUME /var/lib/postgresql' 'STOPSIGNAL SIGINT'
-  import_image "$root" valkey/valkey:8 'WORKDIR /data' 'VOLUME /data'
-  import_image "$root" nginx:1.28 'STOPSIGNAL SIGQUIT'
-  import_image "$root" prom/prometheus:v3.5.0 'USER nobody' 'ENTRYPOINT ["/usr/bin/prometheus"]' 'VOLUME /prometheus'
-  say "stand-ins" "$(chroot "$root" dpkg-query -W -f '${Package} ${Version}, ' postgresql-18 valkey-server nginx prometheus)no Grafana"
+  import_image "$root" stand-in
+  derive postgres:18 'ENTRYPOINT ["/start-postgres"]' 'VOLUME /var/lib/postgresql' 'STOPSIGNAL SIGINT'
+  derive valkey/valkey:8 'WORKDIR /data' 'VOLUME /data'
+  derive nginx:1.28 'STOPSIGNAL SIGQUIT'
+  derive prom/prometheus:v3.5.0 'USER nobody' 'ENTRYPOINT ["/usr/bin/prometheus"]' 'VOLUME /prometheus'
+  say "stand-ins" "${versions}no Grafana"
   rm -rf "$root"
   unset 'SERVICES[-1]'
 }
@@ -104,12 +116,33 @@ wait "$clients"
 say "answers meanwhile" "$(cat "$work"/answers-* | sort | uniq -c | sed 's/^ *//' | tr '\n' ' ')"
 [ "$(cat "$work"/answers-* | sort -u)" = 302 ] || fail "a redirect failed while the new version was rolled out"
 
-compose down --timeout 60 >>"$work/compose.log" 2>&1
+# As docs/operations.md has it. The key stands for what is in the stream, which workers have emptied by now.
+compose exec -T redis valkey-cli SET marker restored >/dev/null
+for each in server-1 server-2; do compose cp "$each:/data" "$work/backup-$each" >>"$work/compose.log" 2>&1; done
+compose exec -T redis valkey-cli --rdb - >"$work/hop.rdb" 2>>"$work/compose.log"
+compose exec -T postgres pg_dump -U hop -Fc hop >"$work/hop.dump"
+say "backup" "hop.rdb $(stat -c %s "$work/hop.rdb") bytes, hop.dump $(stat -c %s "$work/hop.dump") bytes"
+compose down --timeout 60 --volumes >>"$work/compose.log" 2>&1
+
+restore() {
+  compose create server-1 server-2 redis
+  for each in server-1 server-2; do compose cp "$work/backup-$each/." "$each:/data"; done
+  compose cp "$work/hop.rdb" redis:/data/dump.rdb
+  compose run --detach --name restore redis valkey-server --appendonly no
+  until_true "Valkey to load its snapshot" 30 docker exec restore valkey-cli GET marker
+  docker exec restore valkey-cli CONFIG SET appendonly yes
+  until_true "Valkey to write its log" 30 sh -c "${DOCKER:-docker} exec restore valkey-cli INFO persistence | grep -q aof_rewrite_in_progress:0"
+  docker stop restore && docker rm restore
+  compose up --detach --wait postgres
+  compose exec -T postgres pg_restore --exit-on-error --no-owner -U hop -d hop <"$work/hop.dump"
+}
+restore >>"$work/compose.log" 2>&1
 up
-until_true "a redirect after down and up" 5 follows
+until_true "a redirect after the restore" 5 follows
+say "what Redis has again" "marker $(compose exec -T redis valkey-cli GET marker)"
 # The first two redirects, those of the load, and the one after.
 answered=$(($(cat "$work"/answers-* | wc -l) + 3))
 stored_all() { ledger && [ "$(field storedClicks)" = "$answered" ]; }
 until_true "$answered clicks to be stored, and a balanced ledger" 60 stored_all
-say "after down and up" "answered $answered, stored $(field storedClicks), ledger $(field verdict)"
+say "after everything was lost and restored" "answered $answered, stored $(field storedClicks), ledger $(field verdict)"
 compose down --timeout 60 --volumes >>"$work/compose.log" 2>&1

@@ -14,7 +14,7 @@ import { openTracing, type Tracer } from "./open-tracing.ts";
 import { startUpkeep } from "./open-upkeep.ts";
 import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { isMigrated, schemaMissing } from "./storage/postgres/migrate.ts";
-import { openBlockingRedis, type RedisClient } from "./storage/redis/client.ts";
+import { connected, openBlockingRedis, type RedisClient } from "./storage/redis/client.ts";
 import { partitionSize } from "./storage/redis/stream-facts.ts";
 import { RedisStreamReader } from "./storage/redis/stream-reader.ts";
 import { createStreamInstruments, type StreamInstruments } from "./stream-instruments.ts";
@@ -57,7 +57,10 @@ export async function startWorker(config: Config, log: Log, version: string): Pr
     { config, registry: instruments.registry, process: "work", version },
     started,
   );
-  startIngest({ config, place, client, storage, instruments, streamInstruments, tracer, name, log }, started);
+  await startIngest(
+    { config, place, client, storage, instruments, streamInstruments, tracer, name, log },
+    started,
+  );
   started.defer(() => health.drain());
 
   const running = started.move();
@@ -108,14 +111,13 @@ interface IngestParts {
 }
 
 /** One reader for each partition; they take turns at the store. */
-function startIngest(parts: IngestParts, started: AsyncDisposableStack): void {
+async function startIngest(parts: IngestParts, started: AsyncDisposableStack): Promise<void> {
   const { config, place, log } = parts;
   const turns = new Turns();
   const postgres = new PostgresClickStore(parts.storage.sql);
   const store = parts.tracer?.around(postgres, "store") ?? postgres;
-  const readers = Array.from({ length: place.partitions }, (_, partition) =>
-    openReader(parts, partition, started),
-  );
+  const numbers = Array.from({ length: place.partitions }, (_, partition) => partition);
+  const readers = await Promise.all(numbers.map((partition) => openReader(parts, partition, started)));
   const ingesters = readers.map((queue) => new Ingester({ queue, store, turns, ...ingestOptions(parts) }));
   started.defer(async () => {
     try {
@@ -129,13 +131,15 @@ function startIngest(parts: IngestParts, started: AsyncDisposableStack): void {
   });
 }
 
-function openReader(
+async function openReader(
   { config, place, client, streamInstruments, name, log }: IngestParts,
   partition: number,
   started: AsyncDisposableStack,
-): RedisStreamReader {
+): Promise<RedisStreamReader> {
   const blocking = openBlockingRedis(place.address, "hop-reader", config.streamBlockMs, complain(log));
   started.defer(() => blocking.disconnect());
+  // If it is not, the first read says so, and is tried again.
+  await connected(blocking, config.redisConnectTimeoutMs).catch(() => undefined);
   return new RedisStreamReader({
     client,
     blocking,

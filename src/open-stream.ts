@@ -1,7 +1,13 @@
 // Opens the stream of clicks that the configuration means: its sending end for servers, its Redis for workers and commands.
 import { type Config, ConfigError } from "./config.ts";
 import { type Log, warnSeldom } from "./lib/log.ts";
-import { isCluster, openRedis, type RedisAddress, type RedisClient } from "./storage/redis/client.ts";
+import {
+  connected,
+  isCluster,
+  openRedis,
+  type RedisAddress,
+  type RedisClient,
+} from "./storage/redis/client.ts";
 import { openConnection } from "./storage/redis/connection.ts";
 import { RedisClickStream } from "./storage/redis/click-stream.ts";
 import { adviceFor } from "./storage/redis/settings.ts";
@@ -88,6 +94,8 @@ async function advise(client: RedisClient, address: RedisAddress, log: Log): Pro
 }
 
 const RETRY_MS = 250;
+/** To connect takes milliseconds; until then nobody needs to be told. */
+const FIRST_MS = 1_000;
 
 /** Waits until Redis takes commands. @throws Error that says what to mend */
 export async function waitForRedis(place: StreamPlace, timeoutMs: number, log: Log): Promise<RedisClient> {
@@ -96,6 +104,7 @@ export async function waitForRedis(place: StreamPlace, timeoutMs: number, log: L
     reason = error.message || reason;
   });
   const deadlineMs = performance.now() + timeoutMs;
+  await connected(client, Math.min(FIRST_MS, timeoutMs)).catch(() => undefined);
   for (let attempt = 1; ; attempt++) {
     try {
       await client.exists("hop");
