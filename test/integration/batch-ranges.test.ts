@@ -189,6 +189,17 @@ test("rows stay whose range another process committed while this one waited", as
   expect(await rows()).toEqual([7]);
 });
 
+test("rows stay when their range is gone, as on a server that took over and had not got it", async () => {
+  await store.storeBatches(batches(aProducer(), 1, 2));
+  const letGo = await holding(database.sql, STORING);
+  const merging = mergeBatches(database.sql, 0);
+  await waitFor("the range", async () => (await ranges()).length > 0);
+  await database.sql`DELETE FROM click_ranges`;
+  await letGo();
+  expect(await merging).toBe(0);
+  expect(await rows()).toEqual([1, 2]);
+});
+
 test("ranges that a set touches from below, from above or from both sides become one, and the others stay", async () => {
   const producer = aProducer();
   for (const seqs of [[2, 3], [6, 7], [10], [20], [4], [8, 9], [19], [1], [30, 32]]) {

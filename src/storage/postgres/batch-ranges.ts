@@ -66,8 +66,10 @@ export function storedRanges(sql: Queryable): PendingQuery<Row[]> {
 
 async function rangesWithRows(sql: Database): Promise<readonly Range[]> {
   return sql<Range[]>`
-    SELECT producer, first, last FROM click_ranges r
-    WHERE EXISTS (SELECT FROM click_batches b WHERE b.producer = r.producer AND b.seq BETWEEN r.first AND r.last)`;
+    SELECT r.producer, r.first, r.last
+    FROM click_ranges r, LATERAL (
+      SELECT FROM click_batches b WHERE b.producer = r.producer AND b.seq BETWEEN r.first AND r.last LIMIT 1
+    ) AS row`;
 }
 
 /** Of one set, the oldest of each producer; none while another process is at it. Each joins the ranges that it touches. */
@@ -120,7 +122,8 @@ async function deleteWhenSeen(
   return sql.begin(async (transaction) => {
     await transaction`SELECT set_config('statement_timeout', ${`${SET_TIMEOUT_MS}ms`}, true)`;
     await transaction`SELECT pg_advisory_xact_lock(${MERGE_LOCK})`;
-    // A look-up for each range, whatever Postgres believes about their number.
+    // A look-up for each range, whatever Postgres believes about their number. And only while there is a range: a server that took
+    // over from another one may lack it, and `hop migrate down` has made rows of it.
     const result = await transaction`
       DELETE FROM click_batches WHERE ctid = ANY (ARRAY(
         SELECT old.ctid
@@ -129,7 +132,8 @@ async function deleteWhenSeen(
           ${textArray(ranges.map(({ first }) => String(first)))}::bigint[],
           ${textArray(ranges.map(({ last }) => String(last)))}::bigint[]) AS r(producer, first, last),
         LATERAL (
-          SELECT b.ctid FROM click_batches b WHERE b.producer = r.producer AND b.seq BETWEEN r.first AND r.last OFFSET 0
+          SELECT b.ctid FROM click_batches b
+          WHERE b.producer = r.producer AND b.seq BETWEEN r.first AND r.last AND ${isMerged(transaction)} OFFSET 0
         ) AS old))`;
     return result.count;
   });
