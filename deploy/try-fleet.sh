@@ -71,7 +71,7 @@ SCRIPT
 
 up() { compose up --no-build --detach --wait --wait-timeout 120 "${SERVICES[@]}" >>"$work/compose.log" 2>&1; }
 follows() { [ "$(status_of "$URL/hello")" = 302 ]; }
-# The ledger's first word, and its clicks.
+# What `field NAME` reads from; fails unless it balances.
 ledger() { compose exec -T worker-1 hop ledger --json >"$work/ledger.json"; }
 field() { grep -oE "\"$1\": *\"?[a-z0-9]+" "$work/ledger.json" | head -n 1 | grep -oE '[a-z0-9]+$'; }
 targets_up() { curl -sg --max-time 5 'http://127.0.0.1:9090/api/v1/query?query=sum(up)' | grep -oE '"[0-9]+"\]' | tr -dc 0-9; }
