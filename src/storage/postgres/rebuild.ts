@@ -7,6 +7,7 @@ import {
   DIMENSIONS_LOCK,
   dimensionsOf,
   firstVisits,
+  hourOf,
   type Rows,
   TOTALS_LOCK,
 } from "./rollup.ts";
@@ -103,7 +104,7 @@ function sameVerdict(one: Agent, other: Agent | undefined): boolean {
 
 function totalsOf(sql: Queryable, clicks: Rows): Rows {
   return sql`
-    SELECT link_id, date_trunc('hour', at, 'UTC') AS hour, count(*) AS clicks,
+    SELECT link_id, ${hourOf(sql)} AS hour, count(*) AS clicks,
       count(*) FILTER (WHERE a.bot) AS bots
     FROM (${clicks}) AS c JOIN profiles p ON p.id = c.profile JOIN agents a ON a.id = p.agent GROUP BY 1, 2`;
 }

@@ -94,7 +94,7 @@ export async function addTotals(sql: Queryable, maxClicks: number, mood: RollupM
       SELECT link_id, at, visitor, profile, (SELECT id FROM round) FROM fresh
     ), hours AS (
       INSERT INTO link_hours (link_id, hour, clicks, bots)
-      SELECT link_id, date_trunc('hour', at, 'UTC'), count(*), count(b.id)
+      SELECT link_id, ${hourOf(sql)}, count(*), count(b.id)
       FROM fresh LEFT JOIN bots b ON b.id = fresh.profile
       GROUP BY 1, 2 ORDER BY 1, 2
       ON CONFLICT (link_id, hour)
@@ -154,6 +154,11 @@ function roundFits(sql: Queryable, maxClicks: number, mood: RollupMood): Rows {
 
 export type Rows = PendingQuery<Row[]>;
 
+/** When the UTC hour of `at` began. `date_trunc` looks its time zone up for every row: with it a click took 2.2 us on its way into the totals, and not 1.15. */
+export function hourOf(sql: Queryable): Rows {
+  return sql`date_bin('1 hour', at, 'epoch')`;
+}
+
 /** Rows of link_dims for clicks (link_id, day, profile). Clicks of one kind are counted before they become six values. */
 export function dimensionsOf(sql: Queryable, clicks: Rows): Rows {
   return sql`
@@ -180,7 +185,7 @@ export function firstVisits(sql: Queryable, clicks: Rows): Rows {
         JOIN profiles p ON p.id = d.profile JOIN agents a ON a.id = p.agent
       WHERE a.bot
     )
-    SELECT DISTINCT ON (link_id, day, visitor) link_id, day, visitor, date_trunc('hour', at, 'UTC') AS hour,
+    SELECT DISTINCT ON (link_id, day, visitor) link_id, day, visitor, ${hourOf(sql)} AS hour,
       profile IN (SELECT id FROM bots) AS bot
     FROM c ORDER BY link_id, day, visitor, at`;
 }
