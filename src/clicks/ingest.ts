@@ -223,14 +223,8 @@ function isAway(error: unknown): boolean {
   return error instanceof AppError && error.code === "TEMPORARILY_UNAVAILABLE";
 }
 
-/** A batch that was sent twice, as after a failover, is among them once. */
 function batchesOf(entries: readonly QueueEntry[]): readonly ClickBatch[] {
-  const batches = new Map<string, ClickBatch>();
-  for (const { content } of entries) {
-    if (content.kind === "batch")
-      batches.set(`${content.batch.producer.id} ${content.batch.seq}`, content.batch);
-  }
-  return [...batches.values()];
+  return entries.flatMap(({ content }) => (content.kind === "batch" ? [content.batch] : []));
 }
 
 function clicksOf(batches: readonly ClickBatch[]): number {

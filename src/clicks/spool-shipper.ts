@@ -1,7 +1,9 @@
 // Delivers what had to wait to the store, oldest first, and says whether new batches have to wait too.
 import { DeadlineError, withDeadline } from "../lib/deadline.ts";
 import { interval } from "../lib/loop.ts";
-import { BatchFormatError, decodeBatch, encodeBatch } from "./batch-codec.ts";
+import { decodeBatch } from "./batch-decoder.ts";
+import { encodeBatch } from "./batch-encoder.ts";
+import { BatchFormatError } from "./batch-format.ts";
 import type { ClickBatch } from "./click.ts";
 import type { ClickSpool, ClickStore, DropReason } from "./ports.ts";
 

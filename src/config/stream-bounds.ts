@@ -92,7 +92,7 @@ export const STREAM_BOUNDS = {
   ingestCollectBytes: bound(
     "HOP_INGEST_COLLECT_BYTES",
     "bytes",
-    524_288,
+    2_097_152,
     BYTES_MAX,
     "a worker collects its garbage after so many bytes of the stream, which bounds its memory",
   ),

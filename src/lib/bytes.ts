@@ -128,6 +128,11 @@ export class ByteReader {
 
   /** 0 … 2^53 - 1. @throws BytesError also for a larger number */
   varint(): number {
+    const short = this.#buffer[this.#at];
+    if (short !== undefined && short < 0x80) {
+      this.#at++;
+      return short;
+    }
     let value = 0;
     let scale = 1;
     for (let length = 0; length < 8; length++) {
@@ -155,11 +160,26 @@ export class ByteReader {
 
   /** @throws BytesError also where the bytes are not UTF-8 */
   text(): string {
+    return this.textAt(this.passText());
+  }
+
+  /** Passes over a text. @returns where it begins, for `textAt` */
+  passText(): number {
+    const start = this.#at;
+    this.#take(this.varint());
+    return start;
+  }
+
+  /** The text that begins at byte `start`. @throws BytesError also where the bytes are not UTF-8 */
+  textAt(start: number): string {
+    const reading = this.#at;
+    this.#at = start;
     const bytes = this.bytes(this.varint());
+    this.#at = reading;
     try {
       return UTF8.decode(bytes);
     } catch (error) {
-      throw new BytesError(`text before byte ${this.#at} is not UTF-8`, { cause: error });
+      throw new BytesError(`the text at byte ${start} is not UTF-8`, { cause: error });
     }
   }
 

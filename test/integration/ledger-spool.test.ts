@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { encodeBatch } from "../../src/clicks/batch-codec.ts";
+import { encodeBatch } from "../../src/clicks/batch-encoder.ts";
 import type { ClickBatch } from "../../src/clicks/click.ts";
 import { PostgresClickStore } from "../../src/storage/postgres/clicks.ts";
 import { migrate } from "../../src/storage/postgres/migrate.ts";

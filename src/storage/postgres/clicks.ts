@@ -27,13 +27,13 @@ export class PostgresClickStore implements ClickStore {
    * one of them is stored already: then one by one.
    */
   async storeBatches(batches: readonly ClickBatch[]): Promise<number> {
-    // A set that holds one batch twice would queue it twice.
     // In the order of the ledger's key, so that two stores with the same batches wait for each other instead of dead-locking.
-    const given = [
-      ...new Map(batches.map((batch) => [`${batch.producer.id} ${batch.seq}`, batch])).values(),
-    ].toSorted((a, b) =>
-      a.producer.id === b.producer.id ? a.seq - b.seq : a.producer.id < b.producer.id ? -1 : 1,
-    );
+    const sorted = batches.toSorted(byLedgerKey);
+    // A batch that was sent twice, as after a failover, would be queued twice.
+    const given = sorted.filter((batch, index) => {
+      const before = sorted[index - 1];
+      return before === undefined || byLedgerKey(before, batch) !== 0;
+    });
     const producers = distinct(given.map((batch) => batch.producer)).filter(
       ({ id }) => !this.#producers.has(id),
     );
@@ -232,6 +232,11 @@ function addRow(rows: Rows, batches: readonly ClickBatch[]): void {
   rows.last.push(rows.linkIds.length);
   rows.firstMs.push(firstMs);
   rows.lastMs.push(lastMs);
+}
+
+function byLedgerKey(a: ClickBatch, b: ClickBatch): number {
+  if (a.producer.id === b.producer.id) return a.seq - b.seq;
+  return a.producer.id < b.producer.id ? -1 : 1;
 }
 
 /** Each once; clicks of one kind share one object. */

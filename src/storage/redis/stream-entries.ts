@@ -1,5 +1,6 @@
 // What the stream of clicks looks like in Redis: its keys, and the fields of an entry.
-import { decodeBatch, encodeBatch } from "../../clicks/batch-codec.ts";
+import { decodeBatch, type KnownParts } from "../../clicks/batch-decoder.ts";
+import { encodeBatch } from "../../clicks/batch-encoder.ts";
 import type { ClickBatch, Producer } from "../../clicks/click.ts";
 import type { Goodbye, QueueContent } from "../../clicks/ingest.ts";
 
@@ -58,12 +59,13 @@ export function labelOf(fields: readonly Buffer[]): EntryLabel {
   return { producer: fieldOf(fields, "p")?.toString("utf8") ?? "", seq: number("s"), clicks: number("c") };
 }
 
-/** Never throws: what cannot be read says so. */
-export function contentOf(fields: readonly Buffer[]): QueueContent {
+/** Never throws: what cannot be read says so. `known` is of the entries before it. */
+export function contentOf(fields: readonly Buffer[], known?: KnownParts): QueueContent {
   const payload = fieldOf(fields, "b");
   const goodbye = fieldOf(fields, "g");
   try {
-    if (payload !== undefined) return { kind: "batch", batch: withTraces(decodeBatch(payload), fields) };
+    if (payload !== undefined)
+      return { kind: "batch", batch: withTraces(decodeBatch(payload, known), fields) };
     if (goodbye !== undefined) return { kind: "goodbye", goodbye: parseGoodbye(goodbye.toString("utf8")) };
     return { kind: "unreadable", reason: "the entry has neither a batch nor a goodbye" };
   } catch (error) {
@@ -79,7 +81,9 @@ function withTraces(batch: ClickBatch, fields: readonly Buffer[]): ClickBatch {
 
 export function fieldOf(fields: readonly Buffer[], name: string): Buffer | undefined {
   for (let index = 0; index + 1 < fields.length; index += 2) {
-    if (fields[index]?.toString("latin1") === name) return fields[index + 1];
+    const field = fields[index];
+    // No text is made of a name that cannot be the one.
+    if (field?.length === name.length && field.toString("latin1") === name) return fields[index + 1];
   }
   return undefined;
 }

@@ -1,7 +1,8 @@
 // What is in the spool of this machine, for the ledger: only looks, while the processes that own it go on writing.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { BatchFormatError, decodeBatch } from "../../clicks/batch-codec.ts";
+import { decodeBatch } from "../../clicks/batch-decoder.ts";
+import { BatchFormatError } from "../../clicks/batch-format.ts";
 import type { Transit, TransitBatch, TransitState } from "../../clicks/transit.ts";
 import { codeOf } from "./owner.ts";
 import { readSegment, type Segment } from "./segment.ts";

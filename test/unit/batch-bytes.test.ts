@@ -1,7 +1,9 @@
 // Batches as bytes: nothing is lost on the way, old spools stay readable, and damage is an error.
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { BatchFormatError, decodeBatch, encodeBatch } from "../../src/clicks/batch-codec.ts";
+import { decodeBatch, KnownParts } from "../../src/clicks/batch-decoder.ts";
+import { encodeBatch } from "../../src/clicks/batch-encoder.ts";
+import { BatchFormatError } from "../../src/clicks/batch-format.ts";
 import type { ClickBatch } from "../../src/clicks/click.ts";
 import { anyBatch, FIXED_BATCH } from "../helpers/batches.ts";
 
@@ -145,6 +147,53 @@ describe("a batch as bytes", () => {
     const header = VERSION_1.subarray(0, 19);
     const behindHeader = fc.uint8Array({ maxLength: 200 });
     fc.assert(fc.property(behindHeader, (bytes) => void decodesOrRefuses(Buffer.concat([header, bytes]))));
+  });
+
+  test("comes back as it was behind others of the same producers and profiles", () => {
+    const draws = fc.array(fc.array(fc.nat(), { minLength: 1, maxLength: 8 }), {
+      minLength: 2,
+      maxLength: 5,
+    });
+    fc.assert(
+      fc.property(anyBatch, draws, fc.constantFrom(0, 1, 100), (batch, sequence, remembered) => {
+        const profiles = new Set(batch.clicks.map(({ profile }) => profile));
+        fc.pre(profiles.size > 0 && new Set([...profiles].map(({ id }) => id)).size === profiles.size);
+        const known = new KnownParts(remembered);
+        for (const draw of sequence) {
+          const clicks = draw.flatMap((index) => batch.clicks[index % batch.clicks.length] ?? []);
+          expect(decodeBatch(encodeBatch({ ...batch, clicks }), known)).toEqual({ ...batch, clicks });
+        }
+      }),
+    );
+  });
+
+  test("of clicks that were seen before makes no new objects of producers and profiles", () => {
+    const known = new KnownParts(10);
+    const [one, other] = [FIXED_BATCH, FIXED_BATCH].map((batch) => decodeBatch(encodeBatch(batch), known));
+    expect(one?.producer).toBe(other?.producer as NonNullable<typeof other>["producer"]);
+    expect(one?.clicks).toHaveLength(FIXED_BATCH.clicks.length);
+    for (const [index, click] of (one?.clicks ?? []).entries())
+      expect(click.profile).toBe(other?.clicks[index]?.profile as typeof click.profile);
+  });
+
+  test("from a hop of other rules keeps its own words, also behind a profile that is known by older ones", () => {
+    const [click] = FIXED_BATCH.clicks;
+    if (click === undefined) throw new Error("the batch has clicks");
+    const { profile } = click;
+    const judgedAgain = { ...profile.agent, browser: "Better", os: "Other", device: "new", rules: "later" };
+    const unseen = {
+      ...profile,
+      id: "7",
+      agent: { ...judgedAgain, id: "8", text: `${profile.agent.text} unlike` },
+    };
+    const later = [
+      { ...click, profile: { ...profile, agent: judgedAgain } },
+      { ...click, profile: unseen },
+    ];
+    const known = new KnownParts(10);
+    decodeBatch(encodeBatch(FIXED_BATCH), known);
+    const decoded = decodeBatch(encodeBatch({ ...FIXED_BATCH, clicks: later }), known);
+    expect(decoded.clicks.map((each) => each.profile)).toEqual([profile, unseen]);
   });
 
   test("that claims more clicks than its bytes can hold is refused before they are counted", () => {
