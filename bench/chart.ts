@@ -71,7 +71,9 @@ interface Row {
 }
 
 export function chartOf({ samples }: Results): string {
-  const rows: Row[] = SUBJECTS.filter((subject) => subject.load !== "creates").flatMap(({ name }) => {
+  const rows: Row[] = SUBJECTS.filter(
+    ({ load, connections }) => load !== "creates" && connections === undefined,
+  ).flatMap(({ name }) => {
     const rate = figure(samplesOf(samples, name).map((sample) => sample.perSecond));
     return rate === undefined ? [] : [{ name, rate }];
   });

@@ -87,12 +87,8 @@ function judgeServing({ samples, firstStartsMs }: Results): Goal[] {
   return [
     atLeast("default (durable clicks), part of nginx", BATCH_OF_NGINX, ratio(samples, "batch", "nginx")),
     atLeast("`HOP_CLICKS_ACK=async`, part of nginx", ASYNC_OF_NGINX, ratio(samples, "async", "nginx")),
-    atLeast("with Redis (durable clicks), part of nginx", STREAM_OF_NGINX, ratio(samples, "stream", "nginx")),
-    atLeast(
-      "with Redis (durable clicks), part of the same server without clicks",
-      STREAM_OF_NO_CLICKS,
-      ratio(samples, "stream", "stream-off"),
-    ),
+    ...judgeStream(samples, ""),
+    ...judgeStream(samples, "-1k"),
     atLeast(
       "creates",
       CREATES_PER_SECOND,
@@ -116,6 +112,18 @@ function judgeServing({ samples, firstStartsMs }: Results): Goal[] {
       LATER_START_SECONDS,
       figure(later),
       decimals(2, " s"),
+    ),
+  ];
+}
+
+function judgeStream(samples: readonly Sample[], many: "" | "-1k"): Goal[] {
+  const what = many === "" ? "with Redis (durable clicks)" : "the same with 1,000 connections";
+  return [
+    atLeast(`${what}, part of nginx`, STREAM_OF_NGINX, ratio(samples, `stream${many}`, `nginx${many}`)),
+    atLeast(
+      `${what}, part of the same server without clicks`,
+      STREAM_OF_NO_CLICKS,
+      ratio(samples, `stream${many}`, `stream-off${many}`),
     ),
   ];
 }

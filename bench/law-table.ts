@@ -2,13 +2,13 @@
 import type { Results } from "./figures.ts";
 import type { Law } from "./laws.ts";
 import { table } from "./markdown.ts";
-import { CONNECTIONS } from "./wrk.ts";
 
 const MEANINGS: Record<Law["name"], string> = {
   errors: "no socket error, timeout or status above 399",
-  Little: `Little's law: X·R requests in flight are ${CONNECTIONS}, or fewer where wrk itself was the limit`,
+  Little:
+    "Little's law: X·R requests in flight are one a connection, or fewer where wrk itself was the limit",
   quiet: "other programs and the kernel's own work took at most 10 % of the machine",
-  counts: `hop counted what wrk received, and at most ${CONNECTIONS} more that wrk hung up on`,
+  counts: "hop counted what wrk received, and at most one more a connection that wrk hung up on",
   statistics: "statistics answer what the rows say: clicks, their sum over a dimension, visitors",
   ledger: "the ledger balances: served = stored + dropped for a reason",
 };

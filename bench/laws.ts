@@ -1,6 +1,6 @@
 // Laws that every honest run obeys. A run that breaks one has measured something else.
 import type { Ledger } from "./hop.ts";
-import { CONNECTIONS, type WrkReport } from "./wrk.ts";
+import type { WrkReport } from "./wrk.ts";
 
 export interface Law {
   readonly name: "errors" | "Little" | "quiet" | "ledger" | "counts" | "statistics";
@@ -41,11 +41,11 @@ export function noErrors({ errors }: WrkReport): Law {
  */
 export function littlesLaw(report: WrkReport): Law {
   const requests = inFlight(report);
-  const enough = requests >= LEAST_IN_FLIGHT * CONNECTIONS || clientShare(report) >= CLIENT_SATURATED;
+  const enough = requests >= LEAST_IN_FLIGHT * report.connections || clientShare(report) >= CLIENT_SATURATED;
   return {
     name: "Little",
-    holds: enough && requests <= MEAN_TOLERANCE * CONNECTIONS,
-    seen: `${requests.toFixed(1)} of ${CONNECTIONS}`,
+    holds: enough && requests <= MEAN_TOLERANCE * report.connections,
+    seen: `${requests.toFixed(1)} of ${report.connections}`,
   };
 }
 
@@ -59,11 +59,13 @@ export function quiet(othersShare: number | undefined): Law {
 }
 
 /** What hop counted is what wrk got, and the requests that were on their way when wrk hung up, at most one a connection. */
-export function countsAgree(counted: number, received: number, runs: number): Law {
+export function countsAgree(counted: number, reports: readonly WrkReport[]): Law {
+  const received = reports.reduce((sum, { requests }) => sum + requests, 0);
   const extra = counted - received;
+  const mostExtra = reports.reduce((sum, { connections }) => sum + connections, 0);
   return {
     name: "counts",
-    holds: extra >= 0 && extra <= runs * CONNECTIONS,
+    holds: extra >= 0 && extra <= mostExtra,
     seen: `${counted.toLocaleString("en")} = ${received.toLocaleString("en")} + ${extra}`,
   };
 }

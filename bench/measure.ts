@@ -18,7 +18,7 @@ import { countsAgree, droppedClicks, type Law, ledgerBalances, littlesLaw, noErr
 import { processesOf, residentBytes } from "./processes.ts";
 import { startBareServer, startNginx } from "./references.ts";
 import { type BenchRedis, startRedis, startWorker, waitUntilStored } from "./stream.ts";
-import { durations, type Subject, type SubjectName } from "./subjects.ts";
+import { durations, isNginx, type Subject, type SubjectName } from "./subjects.ts";
 import { measureWindow, type Window } from "./window.ts";
 import { type Load, runWrk, type WrkReport } from "./wrk.ts";
 import type { Workload } from "./workload.ts";
@@ -57,7 +57,7 @@ export interface HopSample {
 
 export async function measureReference(bench: Bench, subject: Subject, round: number): Promise<Sample> {
   const reference =
-    subject.name === "nginx" && bench.nginx !== undefined
+    isNginx(subject) && bench.nginx !== undefined
       ? await startNginx(bench.nginx, bench.workDir, bench.signal)
       : await startBareServer(bench.signal);
   try {
@@ -85,7 +85,6 @@ export async function measureHop(
 ): Promise<{ sample: Sample; ledger: Ledger }> {
   const run = await runHop(bench, subject);
   const { warm, window, before, after, ledger } = run;
-  const received = warm.reduce((sum, { requests }) => sum + requests, window.report.requests);
   const counted = subject.load === "creates" ? after(CREATED) : after(REDIRECTED) + after(NOT_COUNTED);
   // One HEAD, which is not counted, found out that hop redirects.
   const askedBefore = subject.load === "creates" ? 0 : 1;
@@ -104,7 +103,7 @@ export async function measureHop(
       noErrors(window.report),
       littlesLaw(window.report),
       quiet(window.othersShare),
-      countsAgree(counted - askedBefore, received, warm.length + 1),
+      countsAgree(counted - askedBefore, [...warm, window.report]),
       ledgerBalances(ledgerBefore, ledger, after(REDIRECTED)),
     ],
   };
@@ -171,13 +170,21 @@ function gotRound({ workload }: Bench, warm: readonly WrkReport[]): boolean {
 async function warmUp(bench: Bench, subject: Subject, url: string): Promise<WrkReport> {
   const { signal } = bench;
   const { warmUp: seconds } = durations(bench.seconds, subject);
-  return runWrk(bench.wrk, url, loadOf(subject, bench.workload.each), { seconds, signal });
+  return runWrk(bench.wrk, url, loadOf(subject, bench.workload.each), {
+    seconds,
+    connections: subject.connections,
+    signal,
+  });
 }
 
 async function ask(bench: Bench, subject: Subject, url: string): Promise<WrkReport> {
   const { signal } = bench;
   const { measured: seconds } = durations(bench.seconds, subject);
-  return runWrk(bench.wrk, url, loadOf(subject, bench.workload.popular), { seconds, signal });
+  return runWrk(bench.wrk, url, loadOf(subject, bench.workload.popular), {
+    seconds,
+    connections: subject.connections,
+    signal,
+  });
 }
 
 function loadOf({ load }: Subject, sequenceFile: string): Load {

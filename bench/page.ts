@@ -12,7 +12,7 @@ import { maybe, ms, NOTHING, percent, table, whole, withRange } from "./markdown
 import type { BenchResults } from "./run.ts";
 import { durations, type Subject, SUBJECTS } from "./subjects.ts";
 import { ROLES } from "./window.ts";
-import { CONNECTIONS } from "./wrk.ts";
+import { CONNECTIONS, MANY_CONNECTIONS } from "./wrk.ts";
 
 export interface PageOptions {
   /** As it can be typed again. */
@@ -30,19 +30,9 @@ export function resultsOf(results: BenchResults): string {
       ? []
       : ["nginx was not measured in this run.", ""];
   return [
-    ...table(
-      [
-        `${CONNECTIONS} connections; one process where nothing else is said`,
-        "per second: median (range)",
-        "p50",
-        "p99",
-        "of nginx",
-        "of bare Bun.serve",
-        "CPU a request: server (all processes) + Postgres + worker + Redis",
-      ],
-      measured.map((subject) => subjectRow(subject, results.samples)),
-    ),
+    ...subjectTable(CONNECTIONS, measured, results.samples),
     ...missing,
+    ...subjectTable(MANY_CONNECTIONS, measured, results.samples),
     ...ladderTable(results.samples),
     ...storingTable(results),
     ...scaleTable(results),
@@ -70,7 +60,7 @@ ${resultsOf(results)}
 ## Method
 
 Each of ${repeats} rounds starts every server afresh, one at a time and in an order that turns by one each round, warms
-it up for ${seconds} s and measures it for ${seconds} s with wrk: one thread, ${CONNECTIONS} keep-alive connections, no
+it up for ${seconds} s and measures it for ${seconds} s with wrk: one thread, ${CONNECTIONS} keep-alive connections or ${MANY_CONNECTIONS.toLocaleString("en")}, no
 pipelining, four browsers' User-Agents. The warm-up asks for each of ${links.toLocaleString("en")} links in turn, and is repeated where a
 cache is filled until it has got round; the measurement draws them by Zipf's law (exponent 1). All servers get the same requests. hop runs as \`hop serve\` does, with
 its embedded Postgres, \`fsync\` on; its links are made through its API. The nginx is one process that answers everything
@@ -102,7 +92,7 @@ year, by every dimension, with bots and without, after \`VACUUM ANALYZE\`. First
 - Client, server and Postgres share the same cores. Where wrk's CPU is near 100 % (see below) wrk is the limit, and
   that server could do more; on this page that favours hop in its ratio to nginx and to the bare \`Bun.serve\`.
 - wrk is a closed loop: a slow answer delays the next question, so these latencies are those of a server under as much
-  load as ${CONNECTIONS} connections can make, not those of a visitor, and they hide stalls (coordinated omission).
+  load as so many connections can make, not those of a visitor, and they hide stalls (coordinated omission).
 - The warm-up leaves every link in the process cache, the hit ratio is below. In production an entry is read again after
   \`HOP_CACHE_TTL_MS\`, and links outnumber the cache.
 - The worker of \`hop with Redis\` and Postgres share the two cores with the server, wrk and Redis; a fleet would not.
@@ -138,16 +128,40 @@ ${results.disturbed} runs were measured again because something else used more t
 `;
 }
 
-function subjectRow({ name, title }: Subject, samples: readonly Sample[]): string[] {
+/** Of those that were measured with so many connections. */
+function subjectTable(
+  connections: number,
+  measured: readonly Subject[],
+  samples: readonly Sample[],
+): string[] {
+  const subjects = measured.filter((subject) => (subject.connections ?? CONNECTIONS) === connections);
+  if (subjects.length === 0) return [];
+  return table(
+    [
+      `${connections.toLocaleString("en")} connections; one process where nothing else is said`,
+      "per second: median (range)",
+      "p50",
+      "p99",
+      "of nginx",
+      "of bare Bun.serve",
+      "CPU a request: server (all processes) + Postgres + worker + Redis",
+    ],
+    subjects.map((subject) => subjectRow(subject, samples)),
+  );
+}
+
+function subjectRow({ name, title, connections }: Subject, samples: readonly Sample[]): string[] {
   const own = samplesOf(samples, name);
   const middle = (value: (sample: Sample) => number | undefined, show: (value: number) => string) => {
     const found = figure(own.map(value));
     return found === undefined ? undefined : show(found.median);
   };
-  const part = (base: "nginx" | "bun") =>
-    name === base || name === "creates"
+  const part = (reference: "nginx" | "bun") => {
+    const base = connections === undefined ? reference : (`${reference}-1k` as const);
+    return name === base || name === "creates"
       ? NOTHING
       : withRange(ratio(samples, name, base), (value) => value.toFixed(2));
+  };
   const cpu = ROLES.flatMap(
     (role) =>
       middle(

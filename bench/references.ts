@@ -39,7 +39,7 @@ master_process off;
 worker_processes 1;
 pid ${directory}/nginx.pid;
 error_log stderr warn;
-events { worker_connections 1024; }
+events { worker_connections 4096; }
 http {
   access_log off;
   keepalive_requests 1000000000;

@@ -14,7 +14,7 @@ import { seed } from "./seed.ts";
 import { findRedis } from "./stream.ts";
 import { measureStatistics } from "./statistics.ts";
 import { measureStoring } from "./storing.ts";
-import { durations, type PartName, type Subject, SUBJECTS } from "./subjects.ts";
+import { durations, isNginx, type PartName, type Subject, SUBJECTS } from "./subjects.ts";
 import { madeUpCodes, writeWorkload } from "./workload.ts";
 import { findWrk } from "./wrk.ts";
 
@@ -48,7 +48,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResults> {
   const wrk = findWrk();
   const nginx = findNginx();
   const subjects = SUBJECTS.filter(
-    ({ name }) => only.includes(name) && (name !== "nginx" || nginx !== undefined),
+    (subject) => only.includes(subject.name) && (!isNginx(subject) || nginx !== undefined),
   );
   await using stack = new AsyncDisposableStack();
   const workDir = await makeWorkDir(stack);

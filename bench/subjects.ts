@@ -1,5 +1,6 @@
 // What is measured, in the order of the page. A preset is a line: its name here and its subject below.
 import type { HopSettings } from "./hop.ts";
+import { MANY_CONNECTIONS } from "./wrk.ts";
 
 export const SUBJECT_NAMES = [
   "nginx",
@@ -17,6 +18,10 @@ export const SUBJECT_NAMES = [
   "v0.2x1",
   "v0.1",
   "creates",
+  "nginx-1k",
+  "bun-1k",
+  "stream-1k",
+  "stream-off-1k",
 ] as const;
 export type SubjectName = (typeof SUBJECT_NAMES)[number];
 
@@ -35,6 +40,8 @@ export interface Subject {
   readonly load: "redirects" | "prefetches" | "creates";
   /** Undefined for what hop is compared with. */
   readonly hop: HopSettings | undefined;
+  /** CONNECTIONS where nothing is said. */
+  readonly connections?: number;
   /** Measured for about half as long: what needs no goal's precision, so that all of it stays a matter of minutes. */
   readonly short?: true;
 }
@@ -52,7 +59,7 @@ const DEFAULT: HopSettings = { args: [], env: {} };
 /** The default once there is a Redis. */
 const STREAM: HopSettings = { args: [], env: {}, stream: true };
 
-export const SUBJECTS: readonly Subject[] = [
+const WITH_FEW: readonly Subject[] = [
   { name: "nginx", title: "nginx, `return 302`", load: "redirects", hop: undefined, short: true },
   { name: "bun", title: "`Bun.serve` that only redirects", load: "redirects", hop: undefined, short: true },
   {
@@ -92,6 +99,24 @@ export const SUBJECTS: readonly Subject[] = [
   preset("v0.1", "the baseline", DEFAULT),
   { name: "creates", title: "hop, creates: `POST /api/v1/links`", load: "creates", hop: DEFAULT },
 ];
+
+/** The same again with many connections, one after another. */
+const MANY = ["nginx", "bun", "stream", "stream-off"] as const;
+
+export const SUBJECTS: readonly Subject[] = [
+  ...WITH_FEW,
+  ...MANY.flatMap((name) =>
+    WITH_FEW.filter((subject) => subject.name === name).map((subject): Subject => ({
+      ...subject,
+      name: `${name}-1k`,
+      connections: MANY_CONNECTIONS,
+    })),
+  ),
+];
+
+export function isNginx({ name }: Subject): boolean {
+  return name === "nginx" || name === "nginx-1k";
+}
 
 /** A version of the ladder (docs/plan.md). */
 function preset(name: "v0.1" | "v0.3" | "v0.4", adds: string, { stream }: HopSettings): Subject {

@@ -1,6 +1,6 @@
 -- The load: GET over a prepared sequence of codes, or POST of a link that differs every time.
--- Arguments: "redirects" or "prefetches", a file with one code a line and perhaps one with a user agent a line;
--- or "creates" and an API key.
+-- Arguments: how many connections wrk has; "redirects" or "prefetches", a file with one code a line and perhaps one with a
+-- user agent a line; or "creates" and an API key.
 
 local USER_AGENTS = {
   "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36",
@@ -8,9 +8,6 @@ local USER_AGENTS = {
   "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
   "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Mobile Safari/537.36",
 }
-
--- As --connections says.
-local CONNECTIONS = 64
 
 local threads = {}
 
@@ -63,18 +60,19 @@ local function creates(key)
 end
 
 function init(arguments)
-  if arguments[1] == "creates" then
-    request = creates(arguments[2])
+  connections = tonumber(arguments[1])
+  if arguments[2] == "creates" then
+    request = creates(arguments[3])
   else
-    request = redirects(arguments[2], arguments[3] or "", arguments[1] == "prefetches" and "prefetch" or nil)
+    request = redirects(arguments[3], arguments[4] or "", arguments[2] == "prefetches" and "prefetch" or nil)
   end
   clockAtStart = os.clock()
 end
 
 -- The mean as it was measured, in microseconds. wrk 4.1 adds samples for the requests that a slow answer held back
 -- (stats_correct in its stats.c), and Little's law knows nothing of those: they are taken out again.
-local function measuredMean(summary, latency)
-  local interval = math.floor(summary.duration / math.floor(summary.requests / CONNECTIONS))
+local function measuredMean(summary, latency, connections)
+  local interval = math.floor(summary.duration / math.floor(summary.requests / connections))
   local counts, total, sum = {}, 0, 0
   for index = 1, #latency do
     local value, count = latency(index)
@@ -98,15 +96,16 @@ end
 -- Seconds and milliseconds, as one line of JSON; wrk counts in microseconds.
 function done(summary, latency)
   local allCpuSeconds = os.clock()
+  local connections = threads[1]:get("connections")
   local cpuSeconds = allCpuSeconds - threads[1]:get("clockAtStart")
   local seconds = summary.duration / 1e6
   local errors = summary.errors
   print(string.format(
-    'REPORT {"requests":%d,"seconds":%.6f,"cpuSeconds":%.6f,"allCpuSeconds":%.6f,'
+    'REPORT {"connections":%d,"requests":%d,"seconds":%.6f,"cpuSeconds":%.6f,"allCpuSeconds":%.6f,'
       .. '"latencyMs":{"mean":%.4f,"p50":%.4f,"p99":%.4f,"max":%.4f},'
       .. '"errors":{"connect":%d,"read":%d,"write":%d,"status":%d,"timeout":%d}}',
-    summary.requests, seconds, cpuSeconds, allCpuSeconds,
-    measuredMean(summary, latency) / 1e3, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3,
+    connections, summary.requests, seconds, cpuSeconds, allCpuSeconds,
+    measuredMean(summary, latency, connections) / 1e3, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3,
     errors.connect, errors.read, errors.write, errors.status, errors.timeout
   ))
 end

@@ -5,12 +5,15 @@ import { runChild } from "./child.ts";
 
 /** Keep-alive connections; each has one request in flight. */
 export const CONNECTIONS = 64;
+/** The same, for what is also measured with many. */
+export const MANY_CONNECTIONS = 1_000;
 
 const SCRIPT = fileURLToPath(new URL("wrk.lua", import.meta.url));
 /** Beyond the run itself: reading the script's input, and the last answers. */
 const MARGIN_MS = 20_000;
 
 const reportSchema = z.object({
+  connections: z.number(),
   requests: z.number(),
   seconds: z.number().positive(),
   /** CPU time of wrk itself while it measured. */
@@ -44,20 +47,21 @@ export async function runWrk(
   wrk: string,
   url: string,
   load: Load,
-  options: { seconds: number; signal: AbortSignal },
+  options: { seconds: number; connections?: number | undefined; signal: AbortSignal },
 ): Promise<WrkReport> {
-  const { seconds, signal } = options;
+  const { seconds, connections = CONNECTIONS, signal } = options;
   const { code, output } = await runChild(
     wrk,
     [
       "--threads=1",
-      `--connections=${CONNECTIONS}`,
+      `--connections=${connections}`,
       `--duration=${seconds}s`,
       "--timeout=10s",
       "--latency",
       `--script=${SCRIPT}`,
       url,
       "--",
+      String(connections),
       load.kind,
       ...(load.kind === "creates" ? [load.key] : [load.sequenceFile, load.agentsFile ?? ""]),
     ],

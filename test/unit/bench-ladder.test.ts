@@ -14,6 +14,7 @@ function sample(subject: SubjectName, round: number, perSecond: number, p99 = 10
     round,
     perSecond,
     report: {
+      connections: 64,
       requests: 1_000,
       seconds: 1,
       cpuSeconds: 0.1,
