@@ -120,6 +120,9 @@ export async function addDimensions(sql: Queryable, maxClicks: number, mood: Rol
     SELECT sum(clicks)::bigint AS clicks, min(id) AS "firstId", max(id) AS "lastId", min(first_at)::text AS "firstAt",
       max(last_at)::text AS "lastAt" FROM taken HAVING count(*) > 0`;
   if (taken === undefined) return 0;
+  // By the index over rounds. Until a day's partition has been analysed Postgres would read all of it instead, twice: 2.5 s and not
+  // 7 ms for 34,000 clicks of 49 million.
+  await sql`SELECT set_config('enable_seqscan', 'off', true)`;
   const fresh = sql`
     SELECT link_id, (at AT TIME ZONE 'UTC')::date AS day, at, visitor, profile FROM clicks
     WHERE round BETWEEN ${taken.firstId} AND ${taken.lastId}
