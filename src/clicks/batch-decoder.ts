@@ -34,7 +34,7 @@ export function decodeBatch(bytes: Uint8Array, known = NOTHING_KNOWN): ClickBatc
 export class KnownParts {
   /** By their bytes in hexadecimal. */
   readonly producers: Memo<Producer>;
-  readonly profiles: Memo<Profile>;
+  readonly profiles: Memo<Profile, bigint>;
 
   /** @param entries of each that are remembered; twice as many at most, of some 500 bytes each */
   constructor(entries: number) {
@@ -96,7 +96,7 @@ class Decoder {
   }
 
   #newProfile(): Profile {
-    const id = this.#in.bigint64().toString();
+    const id = this.#in.bigint64();
     const known = this.#known.profiles.get(id);
     // Read even so: another batch may have judged its agent by other rules, and what follows here refers to this one's words.
     const [country, referrer, language] = [this.#word(), this.#word(), this.#word()];
@@ -122,7 +122,7 @@ class Decoder {
     const bot = oneOf([false, true], this.#in.u8());
     const rules = this.#word();
     const agent = known ?? {
-      id: id.toString(),
+      id,
       text,
       browser: this.#text(browser),
       os: this.#text(os),

@@ -67,7 +67,7 @@ class Encoder {
 
   #profile(profile: Profile): void {
     if (this.#known(this.#profiles, profile)) return;
-    this.#out.bigint64(BigInt(profile.id));
+    this.#out.bigint64(profile.id);
     this.#word(profile.country);
     this.#word(profile.referrer);
     this.#word(profile.language);
@@ -76,7 +76,7 @@ class Encoder {
 
   #agent(agent: Agent): void {
     if (this.#known(this.#agents, agent)) return;
-    this.#out.bigint64(BigInt(agent.id));
+    this.#out.bigint64(agent.id);
     this.#word(agent.browser);
     this.#word(agent.os);
     this.#differing(agent.text, agent.os);

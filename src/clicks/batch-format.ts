@@ -35,8 +35,6 @@ export function checkLength(length: number): void {
 
 /** Of what encoding or decoding threw: a BatchFormatError where the bytes, or what was to become bytes, are to blame. */
 export function asFormatError(error: unknown): unknown {
-  // The latter is what BigInt says of an id that is no integer.
-  if (!(error instanceof BytesError || error instanceof PackError || error instanceof SyntaxError))
-    return error;
+  if (!(error instanceof BytesError || error instanceof PackError)) return error;
   return new BatchFormatError(error.message, { cause: error });
 }

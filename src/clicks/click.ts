@@ -2,8 +2,8 @@
 
 /** What a User-Agent header said. Clicks refer to it, so that a better rule can judge the header again. */
 export interface Agent {
-  /** A signed 64-bit integer in decimal, made from `text`: equal headers have equal ids in every process. */
-  readonly id: string;
+  /** A signed 64-bit integer made from `text`: equal headers have equal ids in every process. */
+  readonly id: bigint;
   /** The header, cut to MAX_USER_AGENT_LENGTH characters and with every digit a zero. */
   readonly text: string;
   readonly browser: string;
@@ -16,8 +16,8 @@ export interface Agent {
 
 /** What a click tells beside its link, its time and its visitor. Clicks of one kind share one object and one row. */
 export interface Profile {
-  /** A signed 64-bit integer in decimal, made from the other fields: equal profiles have equal ids in every process. */
-  readonly id: string;
+  /** A signed 64-bit integer made from the other fields: equal profiles have equal ids in every process. */
+  readonly id: bigint;
   /** ISO 3166-1 alpha-2; "ZZ" when unknown. */
   readonly country: string;
   /** Host only; empty when there was none. */

@@ -74,5 +74,11 @@ export class ClickObserver {
 }
 
 function profileOf(country: string, referrer: string, lang: string, agent: Agent): Profile {
-  return { id: contentId(country, referrer, lang, agent.id), country, referrer, language: lang, agent };
+  return {
+    id: contentId(country, referrer, lang, String(agent.id)),
+    country,
+    referrer,
+    language: lang,
+    agent,
+  };
 }

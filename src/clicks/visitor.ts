@@ -35,12 +35,12 @@ export function visitorHash(salt: string, ip: string, userAgent: string): bigint
 }
 
 /**
- * The id of whatever these texts make up: 64 bits of SHA-256 as a signed integer in decimal. Every process gets the same one
+ * The id of whatever these texts make up: 64 bits of SHA-256 as a signed integer. Every process gets the same one
  * without asking, and nobody can craft a header that shares another's.
  */
-export function contentId(...texts: readonly string[]): string {
+export function contentId(...texts: readonly string[]): bigint {
   Bun.SHA256.hash(texts.join("\n"), DIGEST);
-  return DIGEST_VIEW.getBigInt64(0).toString();
+  return DIGEST_VIEW.getBigInt64(0);
 }
 
 export type Device = "desktop" | "mobile" | "tablet" | "tv" | "bot" | "unknown";

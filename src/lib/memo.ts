@@ -5,10 +5,10 @@
  * instead of a linked list, so that a hit is one Map lookup (the algorithm of npm `hashlru`); a flood of new keys
  * cannot push out a key that is asked for at least once every `entries` new ones.
  */
-export class Memo<V> {
+export class Memo<V, K = string> {
   readonly #entries: number;
-  #young = new Map<string, V>();
-  #old = new Map<string, V>();
+  #young = new Map<K, V>();
+  #old = new Map<K, V>();
 
   /** @param entries size of a generation; 0 remembers nothing. */
   constructor(entries: number) {
@@ -20,7 +20,7 @@ export class Memo<V> {
     return this.#young.size + this.#old.size;
   }
 
-  get(key: string): V | undefined {
+  get(key: K): V | undefined {
     const young = this.#young.get(key);
     if (young !== undefined) {
       return young;
@@ -34,7 +34,7 @@ export class Memo<V> {
   }
 
   /** `undefined` cannot be told from a value that is not there. */
-  set(key: string, value: V): void {
+  set(key: K, value: V): void {
     if (this.#entries < 1) {
       return;
     }

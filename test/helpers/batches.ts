@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import type { Agent, ClickBatch, Profile } from "../../src/clicks/click.ts";
 
 const firefox: Agent = {
-  id: "-8146273819283746152",
+  id: -8146273819283746152n,
   text: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
   browser: "Firefox",
   os: "Linux",
@@ -12,7 +12,7 @@ const firefox: Agent = {
   rules: "bowser 2.15.0",
 };
 const curl: Agent = {
-  id: "42",
+  id: 42n,
   text: "Mozilla/5.0 (X11; Linux x86_64) \u00dcbercurl/8.9 \u{1f600} Firefox/140.0",
   browser: "Unknown",
   os: "Linux",
@@ -21,14 +21,14 @@ const curl: Agent = {
   rules: "bowser 2.15.0",
 };
 const fromNews: Profile = {
-  id: "9223372036854775807",
+  id: 9223372036854775807n,
   country: "DE",
   referrer: "news.example",
   language: "de",
   agent: firefox,
 };
 const direct: Profile = {
-  id: "-9223372036854775808",
+  id: -9223372036854775808n,
   country: "ZZ",
   referrer: "",
   language: "",
@@ -52,14 +52,13 @@ export const FIXED_BATCH: ClickBatch = {
 };
 
 const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
-const id = int64.map(String);
 // Some texts of one alphabet, so that they share beginnings and ends.
 const text = fc.oneof(
   fc.string({ unit: "binary", maxLength: 40 }),
   fc.string({ unit: fc.constantFrom("a", "b", "\u00e9", "\u{1f600}"), maxLength: 12 }),
 );
 const agent: fc.Arbitrary<Agent> = fc.record({
-  id,
+  id: int64,
   text,
   browser: text,
   os: fc.constantFrom("", "Linux", "iOS"),
@@ -72,7 +71,13 @@ const clicks = fc
   .array(agent, { minLength: 1, maxLength: 5 })
   .chain((agents) =>
     fc.array(
-      fc.record({ id, country: text, referrer: text, language: text, agent: fc.constantFrom(...agents) }),
+      fc.record({
+        id: int64,
+        country: text,
+        referrer: text,
+        language: text,
+        agent: fc.constantFrom(...agents),
+      }),
       { minLength: 1, maxLength: 5 },
     ),
   )

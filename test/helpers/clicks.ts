@@ -19,7 +19,7 @@ export function aClick(rest: Partial<Omit<Click, "profile"> & typeof FACTS> = {}
   const { country, referrer, language, browser, os, device, bot } = { ...FACTS, ...facts };
   const text = JSON.stringify([browser, os, device, bot]);
   const agent = { id: contentId(text), text, browser, os, device, bot, rules: "test" };
-  const id = contentId(JSON.stringify([country, referrer, language]), agent.id);
+  const id = contentId(JSON.stringify([country, referrer, language]), String(agent.id));
   return { linkId, atMs, visitor, profile: { id, country, referrer, language, agent } };
 }
 

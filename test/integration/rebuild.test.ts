@@ -93,7 +93,7 @@ test("a header that older rules took for a person's is judged again, with all it
   const agent = { ...now, browser: "Chrome", os: "Linux", device: "desktop", bot: false, rules: "older" };
   const click = aClick({ atMs: NOON });
   const clicks = [
-    { ...click, profile: { ...click.profile, id: "77", agent } },
+    { ...click, profile: { ...click.profile, id: 77n, agent } },
     aClick({ atMs: NOON, visitor: 2n }),
   ];
   await new PostgresClickStore(database.sql).storeBatches([{ producer: aProducer(), seq: 1, clicks }]);

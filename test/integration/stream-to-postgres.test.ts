@@ -92,7 +92,7 @@ test("a batch that Postgres refuses is put aside and those beside it are stored"
   const [click] = bad.clicks;
   if (click === undefined) throw new Error("a batch has clicks");
   // Postgres keeps no NUL in a text.
-  const profile = { ...click.profile, id: "77", referrer: "nul\0.example" };
+  const profile = { ...click.profile, id: 77n, referrer: "nul\0.example" };
   const poisoned = { ...bad, clicks: [click, { ...click, profile }] };
   await stage.append([...good.slice(0, 4), poisoned, ...good.slice(4)]);
   stage.worker(store, { claimIdleMs: 50, maxDeliveries: 2 });

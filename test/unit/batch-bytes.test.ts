@@ -40,8 +40,8 @@ function batchOf(count: number): ClickBatch {
   const clicks = Array.from({ length: count }, (_, index) => {
     const word = Bun.hash(`word ${index}`).toString(36);
     const text = `Mozilla/5.0 (Linux; Android 15; ${word}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36`;
-    const agent = { ...click.profile.agent, id: `${index}`, text, os: "Android" };
-    const profile = { ...click.profile, id: `${index}`, referrer: `${word}.example.com`, agent };
+    const agent = { ...click.profile.agent, id: BigInt(index), text, os: "Android" };
+    const profile = { ...click.profile, id: BigInt(index), referrer: `${word}.example.com`, agent };
     return { ...click, linkId: 10_000 + index, visitor: Bun.hash(word) >> 1n, profile };
   });
   return { ...FIXED_BATCH, clicks };
@@ -108,8 +108,8 @@ describe("a batch as bytes", () => {
     const clicks = Array.from({ length: 32 }, (_, index) => {
       const system = ["Windows NT 10.0; Win64; x64", "X11; Linux x86_64", "Linux; Android 15"][index % 3];
       const text = `Mozilla/5.0 (${system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${120 + index}.0.${6_000 + index * 97}.0 Safari/537.36`;
-      const agent = { ...click.profile.agent, id: `${index}`, text, os: `${system}` };
-      return { ...click, linkId: 10_000 + index, profile: { ...click.profile, id: `${index}`, agent } };
+      const agent = { ...click.profile.agent, id: BigInt(index), text, os: `${system}` };
+      return { ...click, linkId: 10_000 + index, profile: { ...click.profile, id: BigInt(index), agent } };
     });
     expect(encodeBatch({ ...FIXED_BATCH, clicks }).length / 32).toBeLessThan(120);
   });
@@ -183,8 +183,8 @@ describe("a batch as bytes", () => {
     const judgedAgain = { ...profile.agent, browser: "Better", os: "Other", device: "new", rules: "later" };
     const unseen = {
       ...profile,
-      id: "7",
-      agent: { ...judgedAgain, id: "8", text: `${profile.agent.text} unlike` },
+      id: 7n,
+      agent: { ...judgedAgain, id: 8n, text: `${profile.agent.text} unlike` },
     };
     const later = [
       { ...click, profile: { ...profile, agent: judgedAgain } },
@@ -212,14 +212,12 @@ describe("a batch as bytes", () => {
     expect(() => encodeBatch({ ...FIXED_BATCH, ...change })).toThrow(BatchFormatError);
   });
 
-  test.each([
-    ["a text beyond all bounds", { referrer: "x".repeat(5_000) }, "a text of 5000 characters"],
-    ["an id that is no integer", { id: "p1" }, "BigInt"],
-  ])("with %s cannot be written", (_, change, message) => {
+  test("with a text beyond all bounds cannot be written", () => {
     const [click] = FIXED_BATCH.clicks;
     if (click === undefined) throw new Error("the batch has clicks");
-    const odd = { ...FIXED_BATCH, clicks: [{ ...click, profile: { ...click.profile, ...change } }] };
+    const profile = { ...click.profile, referrer: "x".repeat(5_000) };
+    const odd = { ...FIXED_BATCH, clicks: [{ ...click, profile }] };
     expect(() => encodeBatch(odd)).toThrow(BatchFormatError);
-    expect(() => encodeBatch(odd)).toThrow(message);
+    expect(() => encodeBatch(odd)).toThrow("a text of 5000 characters");
   });
 });

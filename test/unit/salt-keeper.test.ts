@@ -102,12 +102,12 @@ describe("the click observer", () => {
       atMs: NOON,
       visitor: expect.any(BigInt) as bigint,
       profile: {
-        id: expect.stringMatching(/^-?\d+$/) as string,
+        id: expect.any(BigInt) as bigint,
         country: "ZZ",
         referrer: "news.example",
         language: "de",
         agent: {
-          id: expect.stringMatching(/^-?\d+$/) as string,
+          id: expect.any(BigInt) as bigint,
           text: "Mozilla/0.0 (X00; Linux x00_00; rv:000.0) Gecko/00000000 Firefox/000.0",
           browser: "Firefox",
           os: "Linux",

@@ -4,6 +4,7 @@ import type { ClickStore } from "../../clicks/ports.ts";
 import { Memo } from "../../lib/memo.ts";
 import { isMerged } from "./batch-ranges.ts";
 import { asking, type Database, type Queryable, textArray } from "./database.ts";
+import { int8Array } from "./int8-array.ts";
 
 /** Profiles that are known to be stored at least; twice as many at most, of some 30 bytes each. */
 const REMEMBERED_PROFILES = 20_000;
@@ -15,7 +16,7 @@ const STORED_ALREADY = ["23505", "23502"];
 export class PostgresClickStore implements ClickStore {
   readonly #sql: Database;
   readonly #producers = new Set<string>();
-  readonly #profiles = new Memo<true>(REMEMBERED_PROFILES);
+  readonly #profiles = new Memo<true, bigint>(REMEMBERED_PROFILES);
 
   constructor(sql: Database) {
     this.#sql = sql;
@@ -126,8 +127,8 @@ async function queue(sql: Queryable, batches: readonly ClickBatch[]): Promise<nu
       INSERT INTO click_batches (producer, seq, clicks)
       ${batches.length === 1 ? aloneIfNew(sql, batches) : allOrNone(sql, batches)} RETURNING seq
     ), given AS (
-      SELECT ${array(rows.linkIds)}::bigint[] AS link_ids, ${array(rows.afterMs)}::bigint[] AS after_ms,
-        ${array(rows.visitors)}::bigint[] AS visitors, ${array(rows.profiles)}::bigint[] AS profiles
+      SELECT ${int8Array(sql, rows.linkIds)} AS link_ids, ${int8Array(sql, rows.afterMs)} AS after_ms,
+        ${int8Array(sql, rows.visitors)} AS visitors, ${int8Array(sql, rows.profiles)} AS profiles
     ), queued AS (
       INSERT INTO click_queue (clicks, first_ms, last_ms, link_ids, after_ms, visitors, profiles)
       SELECT last - first + 1, first_ms, last_ms, link_ids[first:last], after_ms[first:last], visitors[first:last],
@@ -179,7 +180,7 @@ interface Rows {
   /** Since the row's `firstMs`. */
   readonly afterMs: number[];
   readonly visitors: bigint[];
-  readonly profiles: string[];
+  readonly profiles: bigint[];
   /** Of each row: its clicks, counted from 1, and when the earliest and the latest of them was. */
   readonly first: number[];
   readonly last: number[];

@@ -66,6 +66,9 @@ export async function rebuildDay(sql: Database, day: string): Promise<RebuiltDay
   );
 }
 
+/** With its id in decimal: as a number it would not be exact. */
+type StoredAgent = Omit<Agent, "id"> & { readonly id: string };
+
 /**
  * Verdicts of older rules, passed again. The rollups know nothing of it until their days are rebuilt.
  * @returns how many headers were judged, and for how many the verdict or a name changed
@@ -76,7 +79,7 @@ export async function rejudgeAgents(
   judge: (text: string) => Agent,
 ): Promise<{ judged: number; changed: number }> {
   return translating(async () => {
-    const before = await sql<Agent[]>`
+    const before = await sql<StoredAgent[]>`
       SELECT id::text, text, browser, os, device, bot, rules FROM agents WHERE rules <> ${rules} AND text IS NOT NULL`;
     const after = before.map((agent) => judge(agent.text));
     const changed = after.filter((agent, index) => !sameVerdict(agent, before[index]));
@@ -93,7 +96,7 @@ export async function rejudgeAgents(
   });
 }
 
-function sameVerdict(one: Agent, other: Agent | undefined): boolean {
+function sameVerdict(one: Agent, other: StoredAgent | undefined): boolean {
   return (
     one.browser === other?.browser &&
     one.os === other.os &&
