@@ -12,6 +12,7 @@ import {
   REDIRECTED,
   settledMetrics,
   startHop,
+  WITHOUT_DIMENSIONS,
 } from "./hop.ts";
 import type { Child } from "./child.ts";
 import { countsAgree, droppedClicks, type Law, ledgerBalances, littlesLaw, noErrors, quiet } from "./laws.ts";
@@ -120,10 +121,10 @@ async function runHop(bench: Bench, subject: Subject & { hop: HopSettings }) {
     const running = redis;
     started.defer(() => running.stop());
   }
-  const env = { ...subject.hop.env, ...(redis && { HOP_REDIS_URL: redis.url }) };
+  const env = { ...WITHOUT_DIMENSIONS, ...subject.hop.env, ...(redis && { HOP_REDIS_URL: redis.url }) };
   const hop = await startHop({ ...subject.hop, env }, dataDir, signal);
   started.defer(() => hop.child.stop());
-  const worker = redis && (await startWorker(redis, dataDir, signal));
+  const worker = redis && (await startWorker(redis, dataDir, signal, WITHOUT_DIMENSIONS));
   if (worker) started.defer(() => worker.stop());
   const load = await loadHop(bench, subject, hop, { worker, redis: redis?.child });
   await hop.child.stop();

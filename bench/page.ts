@@ -82,7 +82,7 @@ ${SCALE_METHOD}
 
 ${COSTS_METHOD}
 
-Statistics, when asked for (\`--only statistics\`): a hop of its own gets clicks of the last ${DAYS} days in the queue where a
+Statistics: a hop of its own gets clicks of the last ${DAYS} days in the queue where a
 worker puts them, and makes its rows and rollups from them; they are of ${LINKS} links by Zipf's law, so that a tenth is of one.
 Then that link is asked for over HTTP, 1,440 times one after the other: hours of a week, days of two months, months of a
 year, by every dimension, with bots and without, after \`VACUUM ANALYZE\`. First its totals must equal what is counted from rows.
@@ -97,6 +97,8 @@ year, by every dimension, with bots and without, after \`VACUUM ANALYZE\`. First
   \`HOP_CACHE_TTL_MS\`, and links outnumber the cache.
 - The worker of \`hop with Redis\` and Postgres share the two cores with the server, wrk and Redis; a fleet would not.
 - The raw COPY writes no ledger and no totals, and reads nothing from Redis: it is a bound, not a rival.
+- Dimensions and unique visitors follow every 30 s (\`HOP_DIMENSIONS_INTERVAL_MS\`), which is longer than a run of redirects: what they cost is in
+  how long the table of the statistics takes to fill, and in no other number.
 - Statistics are asked for while nothing else happens, and after the rollups have come to rest.
 - Loopback has no network, and ${seconds} s show no checkpoint, no vacuum and no full disk.
 

@@ -9,6 +9,7 @@ import {
   REDIRECTED,
   settledMetrics,
   startHop,
+  WITHOUT_DIMENSIONS,
 } from "./hop.ts";
 import { type Law, ledgerBalances, noErrors, quiet } from "./laws.ts";
 import { processesOf, residentBytes } from "./processes.ts";
@@ -55,8 +56,6 @@ const DRAWN_PER_SECOND = 100_000;
 const FILL_BURSTS_MAX = 60;
 const MISSES = 'hop_cache_requests_total{result="miss",tier="memory"}';
 const HITS = 'hop_cache_requests_total{result="hit",tier="memory"}';
-/** Without the rounds of dimensions, which would come behind one of the warm-ups and into some windows. */
-const SETTINGS = { args: [], env: { HOP_DIMENSIONS_INTERVAL_MS: "3600000" } };
 
 export async function measureScale(options: ScaleOptions): Promise<Scale> {
   const { signal } = options;
@@ -92,7 +91,7 @@ async function openStage(
 ): Promise<Stage> {
   const dataDir = join(options.workDir, `scale-${links}`);
   await mkdir(dataDir, { recursive: true });
-  const hop = await startHop(SETTINGS, dataDir, options.signal);
+  const hop = await startHop({ args: [], env: WITHOUT_DIMENSIONS }, dataDir, options.signal);
   started.defer(() => hop.child.stop());
   await fillLinks(dataDir, links);
   return { options, hop, dataDir, codes: codesByPopularity(links), windows: [], warmUps: [] };

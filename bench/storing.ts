@@ -2,7 +2,7 @@
 import { writeAgents } from "./agents.ts";
 import { type Child, waitFor } from "./child.ts";
 import { connect, type Sql } from "./database.ts";
-import { readLedger, REDIRECTED, settledMetrics, startHop } from "./hop.ts";
+import { readLedger, REDIRECTED, settledMetrics, startHop, WITHOUT_DIMENSIONS } from "./hop.ts";
 import { type Law, ledgerBalances, noErrors } from "./laws.ts";
 import type { Bench } from "./measure.ts";
 import { peakResidentBytes } from "./processes.ts";
@@ -40,6 +40,7 @@ export async function measureStoring(bench: Bench, redisProgram: string): Promis
   const bytesPerClick = (await streamBytes(redis)) / filled.clicks;
 
   const worker = await startWorker(redis, dataDir, signal, {
+    ...WITHOUT_DIMENSIONS,
     HOP_TOTALS_INTERVAL_MS: String(TOTALS_INTERVAL_MS),
   });
   started.defer(() => worker.stop());
@@ -65,7 +66,11 @@ export async function measureStoring(bench: Bench, redisProgram: string): Promis
 async function fill(bench: Bench, redis: BenchRedis) {
   const { wrk, dataDir, workDir, workload, signal } = bench;
   const agentsFile = await writeAgents(workDir);
-  const hop = await startHop({ args: [], env: { HOP_REDIS_URL: redis.url } }, dataDir, signal);
+  const hop = await startHop(
+    { args: [], env: { ...WITHOUT_DIMENSIONS, HOP_REDIS_URL: redis.url } },
+    dataDir,
+    signal,
+  );
   try {
     const load = { kind: "redirects", sequenceFile: workload.popular, agentsFile } as const;
     const report = await runWrk(wrk, hop.url, load, { seconds: bench.seconds * FILL_FACTOR, signal });

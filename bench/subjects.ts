@@ -30,9 +30,6 @@ export type SubjectName = (typeof SUBJECT_NAMES)[number];
 export const PART_NAMES = [...SUBJECT_NAMES, "storing", "scale", "costs", "statistics"] as const;
 export type PartName = (typeof PART_NAMES)[number];
 
-/** Statistics fill a table for minutes, so they are measured when they are asked for. */
-export const DEFAULT_PARTS: readonly PartName[] = [...SUBJECT_NAMES, "storing", "scale", "costs"];
-
 export interface Subject {
   readonly name: SubjectName;
   readonly title: string;
