@@ -22,7 +22,7 @@ export interface HopSettings {
   readonly stream?: true;
 }
 
-/** For runs that are shorter than the interval of dimensions: a round of them would fall into some and not into others. */
+/** Runs are shorter than the interval of dimensions: a round of them would fall into some windows and not into others. */
 export const WITHOUT_DIMENSIONS = { HOP_DIMENSIONS_INTERVAL_MS: "3600000" } as const;
 
 export interface Hop {

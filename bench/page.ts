@@ -97,8 +97,8 @@ year, by every dimension, with bots and without, after \`VACUUM ANALYZE\`. First
   \`HOP_CACHE_TTL_MS\`, and links outnumber the cache.
 - The worker of \`hop with Redis\` and Postgres share the two cores with the server, wrk and Redis; a fleet would not.
 - The raw COPY writes no ledger and no totals, and reads nothing from Redis: it is a bound, not a rival.
-- Dimensions and unique visitors follow every 30 s (\`HOP_DIMENSIONS_INTERVAL_MS\`), which is longer than a run of redirects: what they cost is in
-  how long the table of the statistics takes to fill, and in no other number.
+- Dimensions and unique visitors, which follow every 30 s (\`HOP_DIMENSIONS_INTERVAL_MS\`), are left out of the runs of redirects and of storing, where a
+  round would fall into some and not into others: what they cost is in how long the table of the statistics takes to fill, and in no other number.
 - Statistics are asked for while nothing else happens, and after the rollups have come to rest.
 - Loopback has no network, and ${seconds} s show no checkpoint, no vacuum and no full disk.
 
