@@ -245,6 +245,23 @@ test("a process killed while it makes the cluster leaves nothing in the way of t
   expect(await traces(dataDir)).toEqual(["postgres"]);
 });
 
+test("an unfinished cluster is gone before the next appears, also when its initdb removes it at the same time", async () => {
+  const dataDir = await stage.dataDir();
+  const home = join(dataDir, "postgres.new-0");
+  await mkdir(home, { recursive: true });
+  // As initdb does: makes the files, and removes them once one has vanished.
+  const script = `
+    mkdir data; mkdir $(seq -f data/%g 500); touch password $(seq -f data/%g/file 500)
+    while [ -e password ] && [ -e data/1/file ] && [ -e data/250/file ] && [ -e data/500/file ]; do :; done
+    rm -rf data`;
+  const orphan = Bun.spawn(["sh", "-c", script], { cwd: home, stderr: "ignore" });
+  await waitFor("the orphan's files", () => existsSync(join(home, "data/500/file")));
+  const database = await stage.open(dataDir);
+  expect(await traces(dataDir)).toEqual(["postgres"]);
+  expect(await answers(database.connection)).toBe(true);
+  await orphan.exited;
+});
+
 test("the cluster stays with the user that made it, whoever opens it", async () => {
   const dataDir = await stage.dataDir();
   await (await stage.open(dataDir)).close();

@@ -41,6 +41,8 @@ export interface ClusterPlace {
 /** The only role: a superuser whose password is in a file next to the data. */
 export const ROLE = "hop";
 const INITDB_MS = 60_000;
+const REMOVALS = 50;
+const BETWEEN_REMOVALS_MS = 20;
 
 /** Makes the data directory if there is none; throws a refusal unless hop can write in it. */
 export async function prepareDataDir(dataDir: string): Promise<void> {
@@ -178,17 +180,25 @@ async function removeUnfinished({ dataDir, systemDir }: ClusterPlace): Promise<v
   }
 }
 
-/** Retries, because an initdb whose parent was killed may still be writing. */
+/**
+ * Removes the tree and looks whether it is gone: an initdb whose parent was killed may still write in it, or, once
+ * its files vanish, remove them itself. What `rm` finds missing meanwhile it takes for the end of its work, and
+ * leaves the rest without an error (Bun 1.4: in 7 of 120 kills on a busy machine).
+ */
 async function removeTree(path: string): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
+  for (let attempt = 1; attempt <= REMOVALS; attempt += 1) {
     try {
       await rm(path, { recursive: true, force: true });
-      return;
+      if (!(await lstat(path).catch(absent))) return;
     } catch (error) {
-      if (errorCode(error) !== "ENOTEMPTY" || attempt === 50) throw error;
-      await pause(20);
+      if (errorCode(error) !== "ENOTEMPTY") throw error;
     }
+    await pause(BETWEEN_REMOVALS_MS);
   }
+  throw refusal(
+    `${path}, left by a start that was killed, is still being written to`,
+    "end the initdb that runs in it",
+  );
 }
 
 async function syncDirectory(path: string): Promise<void> {
