@@ -6,6 +6,7 @@ import { AgentReader, CountryReader } from "./clicks/visitor.ts";
 import { startAdmin } from "./compose-admin.ts";
 import type { Config } from "./config.ts";
 import { Departure, type Manner, stopListening } from "./fleet/drain.ts";
+import type { MigrationStage } from "./fleet/messages.ts";
 import { createApp } from "./http/app.ts";
 import { TrustedProxies } from "./http/client-address.ts";
 import { apiEndpoints } from "./http/endpoints.ts";
@@ -37,7 +38,7 @@ import { PostgresClickStore } from "./storage/postgres/clicks.ts";
 import { PostgresIdempotencyStore } from "./storage/postgres/idempotency.ts";
 import { PostgresKeyStore } from "./storage/postgres/keys.ts";
 import { PostgresLinkStore } from "./storage/postgres/links.ts";
-import { migrate } from "./storage/postgres/migrate.ts";
+import { isMigrated, migrate } from "./storage/postgres/migrate.ts";
 import { PostgresSaltStore } from "./storage/postgres/salts.ts";
 import { createStreamInstruments } from "./stream-instruments.ts";
 
@@ -65,12 +66,16 @@ export async function startServer(
   log: Log,
   version: string,
   sharing: Sharing = "alone",
+  tell: (stage: MigrationStage) => Promise<void> = async () => undefined,
 ): Promise<Hop> {
   await using started = new AsyncDisposableStack();
   const storage = await openStorage(config, log);
   started.defer(() => storage.close());
   await openConnections(storage, config.startTimeoutMs, log);
+  await tell("migrating");
+  if (!(await isMigrated(storage.sql))) log.info({}, "migrating the database");
   for (const step of await migrate(storage.sql)) log.info({ migration: step }, "migrated");
+  await tell("migrated");
   const newAdminKey = await new PostgresKeyStore(storage.sql).bootstrap(config.adminKey);
 
   const instruments = createInstruments(version);

@@ -36,13 +36,13 @@ async function serveProcess({ slot, claims, joins: _joins, ...flags }: Flags): P
   // Nothing has been served yet, so nothing has to be finished.
   void order.then(() => (serving ? undefined : process.exit(1)));
   const sharing = claims ? "claims" : "joins";
-  const hop = await startServer({ ...config, adminPort: 0 }, log, packageJson.version, sharing).catch(
-    (error) => {
-      // An open channel would keep a process that has failed alive.
-      closeChannel();
-      throw error;
-    },
-  );
+  const hop = await startServer({ ...config, adminPort: 0 }, log, packageJson.version, sharing, (stage) =>
+    member.tell(stage),
+  ).catch((error) => {
+    // An open channel would keep a process that has failed alive.
+    closeChannel();
+    throw error;
+  });
   serving = true;
   const facts = factsOf(hop);
   const { port, baseUrl, newAdminKey } = hop;

@@ -33,7 +33,7 @@ export const FLEET_BOUNDS = {
     "HOP_PROCESS_START_TIMEOUT_MS",
     90_000,
     HOUR_MS,
-    "one of several processes that is not ready after this is ended by force and started again",
+    "one of several processes that is not ready after this is ended by force and started again; the time it takes to migrate the database does not count",
   ),
   processAnswerTimeoutMs: ms(
     "HOP_PROCESS_ANSWER_TIMEOUT_MS",

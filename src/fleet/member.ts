@@ -1,6 +1,6 @@
 // One of several processes, on its own side: answers its supervisor, and ends when that says so or is gone.
 import type { Manner } from "./drain.ts";
-import { type ProcessMessage, supervisorMessage } from "./messages.ts";
+import { type MigrationStage, type ProcessMessage, supervisorMessage } from "./messages.ts";
 
 /** The pipe to the supervisor. */
 export interface Channel {
@@ -36,6 +36,11 @@ export class Member {
     channel.onMessage((message) => this.#hear(message));
     // With the supervisor goes whoever would start hop again: the host stops.
     channel.onClosed(() => resolve("drain"));
+  }
+
+  /** Until "migrated" it is not expected to become ready. */
+  async tell(kind: MigrationStage): Promise<void> {
+    await this.#channel.send({ kind });
   }
 
   /** From now on it can answer. */

@@ -50,8 +50,15 @@ const ready = z.object({
 });
 export type Ready = z.infer<typeof ready>;
 
+/** It brings the schema up to date or waits for another process that does, however long that takes; then it starts on. */
+const migrating = z.object({ kind: z.literal("migrating") });
+const migrated = z.object({ kind: z.literal("migrated") });
+export type MigrationStage = z.infer<typeof migrating | typeof migrated>["kind"];
+
 export const processMessage = z.discriminatedUnion("kind", [
   ready,
+  migrating,
+  migrated,
   z.object({ kind: z.literal("answer"), id: z.number(), body: z.unknown() }),
   /** The last words: all that it ever counted. */
   z.object({ kind: z.literal("farewell"), metrics: z.unknown() }),

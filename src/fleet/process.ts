@@ -24,6 +24,7 @@ export interface ProcessOptions {
   /** Its place among the processes, from 1. */
   readonly slot: number;
   readonly command: readonly string[];
+  /** A process that is not ready after this is killed; what it takes to migrate does not count. */
   readonly startTimeoutMs: number;
   readonly answerTimeoutMs: number;
   /** After this a process that was told to stop is killed. */
@@ -47,6 +48,7 @@ export class ServingProcess {
   readonly #disconnected = Promise.withResolvers<void>();
   readonly #waiting = new Map<number, (body: unknown) => void>();
   #lastQuestion = 0;
+  #patience: ReturnType<typeof setTimeout> | undefined;
   #saidFarewell = false;
 
   constructor(options: ProcessOptions) {
@@ -60,12 +62,10 @@ export class ServingProcess {
     });
     this.pid = this.#child.pid;
     this.ended = this.#end();
-    const start = withDeadline(this.#becameReady.promise, options.startTimeoutMs, "starting a process", () =>
-      this.kill(),
-    );
-    this.ready = start;
+    this.#expectStart();
+    this.ready = this.#becameReady.promise;
     // Whoever started it hears of a failure through `ready`; nobody has to listen.
-    start.catch(() => undefined);
+    this.ready.catch(() => undefined);
   }
 
   get state(): "starting" | "ready" | "leaving" | "ended" {
@@ -134,18 +134,35 @@ export class ServingProcess {
     const parsed = processMessage.safeParse(message);
     if (!parsed.success) return this.#options.onStrangeMessage(parsed.error);
     const said = parsed.data;
-    if (said.kind === "answer") this.#waiting.get(said.id)?.(said.body);
-    else if (said.kind === "farewell") {
-      this.#saidFarewell = true;
-      this.metrics = metricsSchema.safeParse(said.metrics).data ?? this.metrics;
-    } else {
-      if (this.#state === "starting") this.#state = "ready";
-      this.#becameReady.resolve(said);
+    switch (said.kind) {
+      case "migrating":
+        return clearTimeout(this.#patience);
+      case "migrated":
+        return this.#expectStart();
+      case "ready":
+        clearTimeout(this.#patience);
+        if (this.#state === "starting") this.#state = "ready";
+        return this.#becameReady.resolve(said);
+      case "answer":
+        return this.#waiting.get(said.id)?.(said.body);
+      case "farewell":
+        this.#saidFarewell = true;
+        this.metrics = metricsSchema.safeParse(said.metrics).data ?? this.metrics;
     }
+  }
+
+  #expectStart(): void {
+    clearTimeout(this.#patience);
+    const { startTimeoutMs } = this.#options;
+    this.#patience = setTimeout(() => {
+      this.kill();
+      this.#becameReady.reject(new DeadlineError(`starting a process took longer than ${startTimeoutMs} ms`));
+    }, startTimeoutMs);
   }
 
   async #end(): Promise<Ending> {
     await this.#child.exited;
+    clearTimeout(this.#patience);
     // Its last words may still be on their way.
     await Promise.race([this.#disconnected.promise, Bun.sleep(LAST_WORDS_MS)]);
     this.#state = "ended";

@@ -6,7 +6,8 @@ type Outcome = NonNullable<FleetRecord["lastReload"]>;
 const LOOK_MS = 50;
 
 /**
- * As long as the supervisor lives: its own bounds (HOP_PROCESS_START_TIMEOUT_MS, HOP_STOP_TIMEOUT_MS) end every reload.
+ * As long as the supervisor lives: its own bounds (HOP_PROCESS_START_TIMEOUT_MS, HOP_STOP_TIMEOUT_MS) end every reload,
+ * but for a migration, which takes its time.
  * @throws Error when it ended meanwhile
  */
 export async function waitForReload(

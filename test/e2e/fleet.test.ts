@@ -1,6 +1,7 @@
 // Several processes on one port, as an operator meets them: started, crashed, reloaded, stopped and orphaned.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
+import { MIGRATION_LOCK } from "../../src/storage/postgres/migrate.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { isAlive, processesOf, startFleet, stopAll } from "../helpers/supervised-hop.ts";
 import { freePort, runHop, startHop } from "../helpers/hop-process.ts";
@@ -69,6 +70,28 @@ describe("several processes", () => {
     await fetch(`${hop.url}/counted`, { redirect: "manual" });
     expect(await hop.metric(redirected)).toBe(21);
     expect(await hop.kill("SIGTERM")).toBe(0);
+  });
+
+  test("one that waits for a migration is given all the time that takes", async () => {
+    const startTimeoutMs = 3_000;
+    const hop = await start({ HOP_PROCESS_START_TIMEOUT_MS: String(startTimeoutMs) });
+    const before = await processesOf(hop);
+    let reload: ReturnType<typeof runHop> | undefined;
+    await database.sql.begin(async (migrating) => {
+      await migrating`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`;
+      reload = runHop(["reload"], { HOP_DATA_DIR: hop.directory });
+      await waitFor("a new process to wait for longer than a start may take", async () => {
+        const [row] = await migrating`
+          SELECT count(*)::int AS waiting FROM pg_locks
+          WHERE locktype = 'advisory' AND NOT granted AND objid = ${MIGRATION_LOCK}
+            AND clock_timestamp() - waitstart > ${startTimeoutMs} * interval '1 ms'`;
+        return row?.["waiting"] === 1;
+      });
+    });
+    expect(await reload).toMatchObject({ code: 0 });
+    const after = await processesOf(hop);
+    expect(after.map(({ state }) => state)).toEqual(["ready", "ready"]);
+    for (const { pid } of after) expect(before.map((process) => process.pid)).not.toContain(pid);
   });
 
   test("one that hangs is left out of nothing: its last numbers are kept, and health says which it is", async () => {

@@ -6,7 +6,7 @@ import { translating, type Database, type Queryable } from "./database.ts";
 const FOLDER = fileURLToPath(new URL("../../../migrations/", import.meta.url));
 const TABLE = "hop_migrations";
 /** Any constant will do; all hop processes use this one. */
-const LOCK = 7_465_001;
+export const MIGRATION_LOCK = 7_465_001;
 
 export interface Migration {
   readonly version: number;
@@ -19,7 +19,7 @@ export async function migrate(sql: Database, version?: number): Promise<readonly
   return translating(() =>
     sql.begin(async (transaction) => {
       await transaction`SET LOCAL statement_timeout = 0`;
-      await transaction`SELECT pg_advisory_xact_lock(${LOCK})`;
+      await transaction`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`;
       const tool = migrator(transaction);
       const steps = await tool.migrate(version === undefined ? "max" : String(version));
       return steps.map((step) => `${step.action === "do" ? "up" : "down"} ${step.version} ${step.name}`);
