@@ -38,8 +38,15 @@ export function streamPlace(config: Config): StreamPlace {
 /** Says that Redis is away, without the URL, which may hold a password. */
 export function complain(log: Log): (error: unknown) => void {
   return warnSeldom(log, "Redis does not answer; trying again", (error) => ({
-    reason: error instanceof Error ? error.message : String(error),
+    reason: withHint(error instanceof Error ? error.message : String(error)),
   }));
+}
+
+/** A server that hangs up does not say why: if it is not being restarted, these are the usual reasons. */
+function withHint(reason: string): string {
+  return /ECONNRESET|EPIPE/.test(reason)
+    ? `${reason}: if that goes on, it is in protected mode and wants a password, or it wants TLS (rediss://)`
+    : reason;
 }
 
 /** Does not wait for Redis: until it answers, appends are refused. */
@@ -120,11 +127,11 @@ export async function waitForRedis(place: StreamPlace, timeoutMs: number, log: L
         client.disconnect();
         const seconds = Math.round(timeoutMs / 1_000);
         throw new Error(
-          `HOP_REDIS_URL: Redis did not answer for ${seconds} s (${reason}); start it or correct the URL`,
+          `HOP_REDIS_URL: Redis did not answer for ${seconds} s (${withHint(reason)}); start it or correct the URL`,
           { cause: error },
         );
       }
-      if (attempt === 1) log.warn({ reason }, "waiting for Redis");
+      if (attempt === 1) log.warn({ reason: withHint(reason) }, "waiting for Redis");
       await Bun.sleep(RETRY_MS);
     }
   }

@@ -186,6 +186,18 @@ describe("hop serve and hop work", () => {
     expect(nowhere.output).toMatch(
       /^hop: HOP_REDIS_URL: Redis did not answer for 1 s \(.*\); start it or correct the URL\n$/,
     );
+    using silent = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: (socket) => void socket.terminate(), data: () => undefined },
+    });
+    const hungUp = await runHop(["work"], {
+      ...env,
+      HOP_REDIS_URL: `redis://127.0.0.1:${silent.port}`,
+      HOP_START_TIMEOUT_MS: "500",
+      HOP_LOG_LEVEL: "silent",
+    });
+    expect(hungUp.output).toContain("it is in protected mode and wants a password");
     await database.sql`DROP TABLE hop_migrations`;
     const unmigrated = await runHop(["work"], {
       ...env,
