@@ -189,7 +189,7 @@ describe("hop serve and hop work", () => {
     using silent = Bun.listen({
       hostname: "127.0.0.1",
       port: 0,
-      socket: { open: (socket) => void socket.terminate(), data: () => undefined },
+      socket: { open: (socket) => socket.terminate(), data: () => undefined },
     });
     const hungUp = await runHop(["work"], {
       ...env,
