@@ -80,7 +80,7 @@ export function openClickStream(
       instruments.resent.inc(entries);
       log.warn(
         { batches: entries },
-        "Redis was restarted or replaced: sent again what it had confirmed lately",
+        "Redis was restarted, replaced or emptied: sent again what it had confirmed lately",
       );
     },
     onCheckFailed: onError,

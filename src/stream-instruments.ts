@@ -18,7 +18,7 @@ export function createStreamInstruments(registry: Registry, maxBytes: number) {
   return {
     resent: counter(
       "hop_stream_resent_total",
-      "Batches sent again because the master was restarted or replaced",
+      "Batches sent again because the master was restarted, replaced or emptied",
     ),
     claimed: counter("hop_stream_claimed_total", "Batches read again because nobody confirmed them"),
     buried: counter("hop_stream_buried_total", "Batches put aside because they could not be stored"),

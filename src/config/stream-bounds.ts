@@ -27,7 +27,7 @@ export const STREAM_BOUNDS = {
     "HOP_STREAM_RESEND_MS",
     3_000,
     HOUR_MS,
-    "what Redis confirmed this lately is sent again when its master was restarted or replaced",
+    "what Redis confirmed this lately is sent again when its master was restarted, replaced or emptied",
   ),
   streamResendBytes: bound(
     "HOP_STREAM_RESEND_BYTES",

@@ -84,16 +84,22 @@ describe("one Redis", () => {
     expect(stage.buried).toEqual([]);
   });
 
-  /** A Redis that keeps nothing on disk loses all on a kill: what the last seconds of a real one may do, made certain. */
-  test("restarted without what it had confirmed: it is sent again, and without that it is lost", async () => {
+  const losses = {
+    /** A Redis that keeps nothing on disk loses all on a kill: what the last seconds of a real one may do, made certain. */
+    "restarted without what it had confirmed": async () => {
+      await redis.kill();
+      await redis.start();
+    },
+    "emptied by FLUSHALL": () => redis.client.flushall(),
+  };
+  test.each(Object.entries(losses))("%s: it is sent again, and without that it is lost", async (_, lose) => {
     await open({});
     const resending = new Appender(await stage.connectedSender());
     const forgetful = new Appender(await stage.connectedSender({ resendMaxBytes: 1 }));
     await resending.until(100);
     await forgetful.until(100);
     await Promise.all([resending.end(), forgetful.end()]);
-    await redis.kill();
-    await redis.start();
+    await lose();
     await waitFor("the batches to be sent again", () => stage.resent.length > 0);
     stage.worker(store);
     await waitFor("the batches to be stored", () => resending.lost(store).length === 0);

@@ -36,7 +36,7 @@ export interface RedisClickStreamOptions {
   /** How often the stream's size and its master are looked at. */
   readonly checkEveryMs: number;
   readonly onSize: (sizes: readonly PartitionSize[]) => void;
-  /** A master was restarted or replaced; this many entries were sent again. */
+  /** A master was restarted, replaced or emptied; this many entries were sent again. */
   readonly onResent: (entries: number) => void;
   /** Redis could not be looked at. */
   readonly onCheckFailed: (error: unknown) => void;
@@ -103,7 +103,7 @@ export class RedisClickStream implements ClickStore {
   }
 
   /**
-   * Measures the stream and sends again what a restarted or replaced master may lack. Called by itself every
+   * Measures the stream and sends again what a restarted, replaced or emptied master may lack. Called by itself every
    * `checkEveryMs`. @throws when Redis cannot be asked; what it would have sent is still kept
    */
   async check(): Promise<void> {

@@ -12,6 +12,11 @@ export function streamKey(partition: number): string {
   return `hop:clicks:{${partition}}`;
 }
 
+/** Holds a random text for as long as the partition's data has not been thrown away. */
+export function eraKey(partition: number): string {
+  return `hop:clicks:era:{${partition}}`;
+}
+
 export function deadKey(partition: number): string {
   return `hop:clicks:dead:{${partition}}`;
 }

@@ -2,7 +2,7 @@
 import type { Transit, TransitBatch } from "../../clicks/transit.ts";
 import type { RedisClient } from "./client.ts";
 import type { RedisConnection } from "./connection.ts";
-import { deadKey, GROUP, labelOf, streamKey } from "./stream-entries.ts";
+import { deadKey, eraKey, GROUP, labelOf, streamKey } from "./stream-entries.ts";
 
 /** What can be asked every second. */
 export interface PartitionSize {
@@ -124,16 +124,26 @@ export async function* pagesOf(client: RedisClient, key: string): AsyncGenerator
 const REPLICATION_FIELDS = /^(?:run_id|master_replid):(\S+)/gm;
 
 /**
- * Names the data that the master of a partition holds: another value means that the server was restarted or replaced, and
- * may lack what the last one had confirmed.
+ * Names the data that the master of a partition holds: another value means that the server was restarted, replaced or
+ * emptied (FLUSHALL, FLUSHDB), and may lack what it or the last one had confirmed.
  */
 export async function masterIdentity(connection: RedisConnection, partition: number): Promise<string> {
-  const questions = [
-    ["EXISTS", streamKey(partition)],
+  const [era, server, replication] = await connection.send([
+    ["GET", eraKey(partition)],
     ["INFO", "server"],
     ["INFO", "replication"],
-  ] as const;
-  const [, server, replication] = await connection.send(questions);
+  ]);
   const text = `${String(server)}\n${String(replication)}`;
-  return [...text.matchAll(REPLICATION_FIELDS)].map(([, value]) => value).join(" ");
+  const fields = [...text.matchAll(REPLICATION_FIELDS)].map(([, value]) => value);
+  return [...fields, era ?? (await beginEra(connection, partition))].join(" ");
+}
+
+/** Of several processes that find none, one decides. */
+async function beginEra(connection: RedisConnection, partition: number): Promise<unknown> {
+  const key = eraKey(partition);
+  const [, era] = await connection.send([
+    ["SET", key, crypto.randomUUID(), "NX"],
+    ["GET", key],
+  ]);
+  return era;
 }
