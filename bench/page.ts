@@ -65,7 +65,7 @@ pipelining, four browsers' User-Agents. The warm-up asks for each of ${links.toL
 cache is filled until it has got round; the measurement draws them by Zipf's law (exponent 1). All servers get the same requests. hop runs as \`hop serve\` does, with
 its embedded Postgres, \`fsync\` on; its links are made through its API. The nginx is one process that answers everything
 with one \`return 302\`; the bare \`Bun.serve\` answers with hop's headers; neither looks anything up nor counts.
-With Redis, clicks go through a stream (\`appendonly yes\`, \`appendfsync everysec\`) and one \`hop work\` stores them while
+With Redis, clicks go through a stream (\`appendonly yes\`, \`appendfsync everysec\`, at a Unix socket) and one \`hop work\` stores them while
 hop serves; the same server is asked with \`Sec-Purpose: prefetch\` to see what it does without clicks.
 What is short (nginx, the bare \`Bun.serve\`, the versions of the ladder without a cache; a round of many links and of costs) is warmed up for ${short.warmUp} s and
 measured for ${short.measured} s, so that a run takes minutes. \`--workers N\` is a supervisor and N processes that share the port; CPU and

@@ -2,7 +2,7 @@
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { type Child, freePort, startChild, waitFor } from "./child.ts";
+import { type Child, startChild, waitFor } from "./child.ts";
 import { MAIN } from "./hop.ts";
 
 export interface BenchRedis {
@@ -26,27 +26,30 @@ export function findRedis(): string {
   return path;
 }
 
-/** An empty one, on a private port of the loopback: `appendonly yes`, `appendfsync everysec`, as docs advise. */
+/** An empty one, at a Unix socket, as docs advise for one host: `appendonly yes`, `appendfsync everysec`. */
 export async function startRedis(program: string, workDir: string, signal: AbortSignal): Promise<BenchRedis> {
   const directory = await mkdtemp(join(workDir, "redis-"));
-  const port = await freePort();
-  const place = ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory];
+  const socket = join(directory, "redis.sock");
+  const place = ["--port", "0", "--unixsocket", socket, "--dir", directory];
   const disk = ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"];
   const child = startChild(program, [...place, ...disk], { signal });
   try {
-    const ready = () => child.output().includes("Ready to accept connections") || undefined;
+    const ready = () => /ready to accept connections/i.test(child.output()) || undefined;
     await waitFor("Redis", child, ready, { timeoutMs: READY_TIMEOUT_MS, signal });
   } catch (error) {
     await child.stop();
     throw error;
   }
-  const url = `redis://127.0.0.1:${port}`;
-  const client = new Redis(url, { protocol: 2, commandTimeout: COMMAND_TIMEOUT_MS, maxRetriesPerRequest: 0 });
+  const client = new Redis(socket, {
+    protocol: 2,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    maxRetriesPerRequest: 0,
+  });
   // What goes wrong shows in its commands.
   client.on("error", () => undefined);
   return {
     child,
-    url,
+    url: `unix://${socket}`,
     client,
     async stop() {
       client.disconnect();

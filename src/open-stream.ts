@@ -24,7 +24,9 @@ const CLUSTER_PARTITIONS = 8;
 /** @throws ConfigError when no Redis is configured */
 export function redisAddress({ redisUrl, redisTimeoutMs, redisConnectTimeoutMs }: Config): RedisAddress {
   if (redisUrl === undefined) {
-    throw new ConfigError(["HOP_REDIS_URL: this needs Redis; set it to redis://host:port"]);
+    throw new ConfigError([
+      "HOP_REDIS_URL: this needs Redis; set it to redis://host:port or unix:///path/to/redis.sock",
+    ]);
   }
   return { url: redisUrl, commandTimeoutMs: redisTimeoutMs, connectTimeoutMs: redisConnectTimeoutMs };
 }
@@ -44,6 +46,7 @@ export function complain(log: Log): (error: unknown) => void {
 
 /** A server that hangs up does not say why: if it is not being restarted, these are the usual reasons. */
 function withHint(reason: string): string {
+  if (reason.includes("EACCES")) return `${reason}: add hop's user to the socket's group`;
   return /ECONNRESET|EPIPE/.test(reason)
     ? `${reason}: if that goes on, it is in protected mode and wants a password, or it wants TLS (rediss://)`
     : reason;

@@ -2,6 +2,7 @@
 
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { parseSocketUrl } from "../lib/socket-url.ts";
 
 /** What a value may depend on besides its own text. */
 export interface Surroundings {
@@ -95,8 +96,9 @@ export const postgresUrl = kind<string>(
 );
 
 export const redisUrls = kind<string>(
-  "redis://host:port or rediss://host:port, several with commas between them for a cluster",
+  "redis://host:port, rediss://host:port or unix:///path/to/redis.sock, several hosts with commas between them for a cluster",
   (text) => {
+    if (parseSocketUrl(text) !== undefined) return { value: text };
     const good = text.split(",").every((node) => /^rediss?:\/\/[^\s/]/.test(node) && URL.canParse(node));
     return good ? { value: text } : NOT_ALLOWED;
   },

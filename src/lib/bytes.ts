@@ -9,7 +9,7 @@ export class BytesError extends Error {
 const SHORT_TEXT = 24;
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A buffer that grows. Numbers are little-endian; a varint takes 7 bits a byte, lowest first. */
+/** A buffer that grows, for one text of bytes after another. Numbers are little-endian; a varint takes 7 bits a byte, lowest first. */
 export class ByteWriter {
   #buffer: Buffer;
   #view: DataView;
@@ -21,9 +21,16 @@ export class ByteWriter {
     this.#view = viewOf(this.#buffer);
   }
 
-  /** What was written; shares memory with the writer, which must not be used any more. */
-  finish(): Uint8Array {
-    return this.#buffer.subarray(0, this.#length);
+  /** A copy of what was written; the writer begins again. */
+  finish(): Buffer {
+    const written = Buffer.copyBytesFrom(this.#buffer, 0, this.#length);
+    this.#length = 0;
+    return written;
+  }
+
+  /** Forgets what was written. */
+  restart(): void {
+    this.#length = 0;
   }
 
   u8(value: number): void {

@@ -13,7 +13,7 @@ const LEVEL = 1;
 const RATIO_MAX = 64;
 
 /** The tag in a byte, the length in bytes, one zstd frame. Undefined for bytes that shrink too much to be unpacked again. */
-export function pack(bytes: Uint8Array, tag: number): Uint8Array | undefined {
+export function pack(bytes: Uint8Array, tag: number): Buffer | undefined {
   const frame = Bun.zstdCompressSync(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
     level: LEVEL,
   });

@@ -50,6 +50,15 @@ export class TestRedis {
     return `redis://127.0.0.1:${this.port}`;
   }
 
+  /** The same server, at a Unix socket. */
+  get socketUrl(): string {
+    return `unix://${this.#socket}`;
+  }
+
+  get #socket(): string {
+    return join(this.#directory, "redis.sock");
+  }
+
   /** A connection for the test itself, which comes back by itself after a restart. */
   get client(): Redis {
     this.#client ??= openClient(this.port);
@@ -62,9 +71,9 @@ export class TestRedis {
     if (binary === undefined)
       throw new Error("neither redis-server nor valkey-server is on PATH; install one of them");
     const { fsync, arguments: more = [] } = this.#options;
-    const place = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#directory];
+    const place = ["--port", String(this.port), "--bind", "127.0.0.1", "--unixsocket", this.#socket];
     const disk = fsync === undefined ? [] : ["--appendonly", "yes", "--appendfsync", fsync];
-    const child = spawn(binary, [...place, "--save", "", ...disk, ...more], {
+    const child = spawn(binary, [...place, "--dir", this.#directory, "--save", "", ...disk, ...more], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;

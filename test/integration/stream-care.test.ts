@@ -159,25 +159,30 @@ describe("the care of the stream", () => {
     ]);
   });
 
-  test("a user, a password and a database of the URL are used, and a wrong password is said at once", async () => {
-    await redis.client.call("ACL", "SETUSER", "hop", "on", ">s3cret@", "~*", "+@all");
-    try {
-      const own = new StreamStage(redis.url.replace("redis://", "redis://hop:s3cret%40@") + "/3");
-      await own.ready();
-      await own.append(maker.many(2));
-      await own.clear();
-      expect(await redis.client.xlen(KEY)).toBe(0);
-      await redis.client.select(3);
-      expect(await redis.client.xlen(KEY)).toBe(2);
-    } finally {
-      await redis.client.select(0);
-    }
-    const wrong = { HOP_REDIS_URL: redis.url.replace("redis://", "redis://hop:wrong@") };
-    const { code, output } = await runHop(["dead", "list"], wrong);
-    expect(code).toBe(1);
-    expect(output).toMatch(/^hop: HOP_REDIS_URL: Redis refuses \(.*WRONGPASS.*\); correct the URL\n$/);
-    expect(output).not.toContain("hop:wrong");
-  });
+  test.each(["a host", "a socket"])(
+    "a user, a password and a database of the URL of %s are used, and a wrong password is said at once",
+    async (place) => {
+      const url = place === "a host" ? `${redis.url}/3` : `${redis.socketUrl}?db=3`;
+      const as = (credentials: string) => url.replace("://", `://${credentials}@`);
+      await redis.client.call("ACL", "SETUSER", "hop", "on", ">s3cret@", "~*", "+@all");
+      try {
+        const own = new StreamStage(as("hop:s3cret%40"));
+        await own.ready();
+        await own.append(maker.many(2));
+        await own.clear();
+        expect(await redis.client.xlen(KEY)).toBe(0);
+        await redis.client.select(3);
+        expect(await redis.client.xlen(KEY)).toBe(2);
+        await redis.client.del(KEY);
+      } finally {
+        await redis.client.select(0);
+      }
+      const { code, output } = await runHop(["dead", "list"], { HOP_REDIS_URL: as("hop:wrong") });
+      expect(code).toBe(1);
+      expect(output).toMatch(/^hop: HOP_REDIS_URL: Redis refuses \(.*WRONGPASS.*\); correct the URL\n$/);
+      expect(output).not.toContain("hop:wrong");
+    },
+  );
 
   test("at batches of 32 clicks Redis keeps less than 120 bytes a click", async () => {
     await stage.append(maker.many(500, 32));

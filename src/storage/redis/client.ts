@@ -2,11 +2,12 @@
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { withDeadline } from "../../lib/deadline.ts";
 import { AppError } from "../../lib/errors.ts";
+import { parseSocketUrl } from "../../lib/socket-url.ts";
 
 export type RedisClient = Redis | Cluster;
 
 export interface RedisAddress {
-  /** redis:// or rediss://; several with commas between them are nodes of one cluster. */
+  /** redis://, rediss:// or unix://; several with commas between them are nodes of one cluster. */
   readonly url: string;
   /** A command is given up after this. */
   readonly commandTimeoutMs: number;
@@ -79,7 +80,11 @@ type SharedOptions = Pick<
 >;
 
 function openSingle(url: string, shared: SharedOptions): Redis {
-  return new Redis(url, { ...shared, enableOfflineQueue: false, retryStrategy: () => RECONNECT_MS });
+  const options = { ...shared, enableOfflineQueue: false, retryStrategy: () => RECONNECT_MS };
+  const socket = parseSocketUrl(url);
+  if (socket === undefined) return new Redis(url, options);
+  const { path, username, password, database } = socket;
+  return new Redis({ ...options, path, username, password, db: database });
 }
 
 function openCluster(url: string, shared: SharedOptions): Cluster {

@@ -2,6 +2,7 @@
 import { RedisClient as BunRedis } from "bun";
 import { withDeadline } from "../../lib/deadline.ts";
 import { interval } from "../../lib/loop.ts";
+import { parseSocketUrl, type SocketUrl } from "../../lib/socket-url.ts";
 import {
   isCluster,
   openRedis,
@@ -92,7 +93,8 @@ class ServerConnection implements RedisConnection {
   /** One connection from its beginning to its end. @throws when it never began, or why it ended */
   async #live(): Promise<void> {
     const { url, connectTimeoutMs, commandTimeoutMs } = this.#address;
-    const client = new BunRedis(url, {
+    const socket = parseSocketUrl(url);
+    const client = new BunRedis(socket === undefined ? url : bunUrl(socket), {
       connectionTimeout: connectTimeoutMs,
       autoReconnect: false,
       // What was not answered is the caller's to repeat: only it knows whether that is safe.
@@ -102,10 +104,15 @@ class ServerConnection implements RedisConnection {
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it has none
     client.onclose = reject;
     try {
-      const greeted = client.connect().then(() => client.send("CLIENT", ["SETNAME", this.#name]));
+      const greet = async () => {
+        await client.connect();
+        await client.send("CLIENT", ["SETNAME", this.#name]);
+        // In the URL of a host Bun sees to it.
+        if (socket !== undefined) await client.send("SELECT", [String(socket.database)]);
+      };
       await Promise.race([
         lost,
-        withDeadline(greeted, connectTimeoutMs + commandTimeoutMs, "connecting to Redis"),
+        withDeadline(greet(), connectTimeoutMs + commandTimeoutMs, "connecting to Redis"),
       ]);
       if (this.#closing.signal.aborted) return;
       this.#client = client;
@@ -116,6 +123,11 @@ class ServerConnection implements RedisConnection {
       client.close();
     }
   }
+}
+
+/** Bun knows user and password of a socket only where a host could stand. */
+function bunUrl({ credentials, path }: SocketUrl): string {
+  return `redis+unix://${credentials}localhost${path}`;
 }
 
 class ClusterConnection implements RedisConnection {

@@ -35,9 +35,7 @@ export type EntryFields = readonly (string | Buffer)[];
 
 export function batchFields(batch: ClickBatch): EntryFields {
   const { producer, seq, clicks, traces } = batch;
-  const bytes = encodeBatch(batch);
-  const payload = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const fields = ["p", producer.id, "s", String(seq), "c", String(clicks.length), "b", payload];
+  const fields = ["p", producer.id, "s", String(seq), "c", String(clicks.length), "b", encodeBatch(batch)];
   return traces === undefined ? fields : [...fields, "t", traces.join(" ")];
 }
 
