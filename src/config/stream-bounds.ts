@@ -94,6 +94,13 @@ export const STREAM_BOUNDS = {
     "bytes",
     2_097_152,
     BYTES_MAX,
-    "a worker collects its garbage after so many bytes of the stream, which bounds its memory",
+    "above HOP_INGEST_MEMORY_BYTES a worker collects its garbage after so many bytes of the stream, which bounds its memory",
+  ),
+  ingestMemoryBytes: bound(
+    "HOP_INGEST_MEMORY_BYTES",
+    "bytes",
+    150_994_944,
+    BYTES_MAX,
+    "resident memory below which a worker leaves its garbage to the runtime",
   ),
 } as const satisfies Record<string, Bound>;
