@@ -44,9 +44,11 @@ export function complain(log: Log): (error: unknown) => void {
   }));
 }
 
-/** A server that hangs up does not say why: if it is not being restarted, these are the usual reasons. */
+/** What the errors of a system and of a client mean to an operator. */
 function withHint(reason: string): string {
+  if (reason.includes("isn't writeable")) return "there is no connection";
   if (reason.includes("EACCES")) return `${reason}: add hop's user to the socket's group`;
+  // A server that hangs up does not say why: if it is not being restarted, these are the usual reasons.
   return /ECONNRESET|EPIPE/.test(reason)
     ? `${reason}: if that goes on, it is in protected mode and wants a password, or it wants TLS (rediss://)`
     : reason;
