@@ -95,10 +95,17 @@ export const postgresUrl = kind<string>(
   },
 );
 
+/** Linux has room for no more (unix(7)), macOS for four less. */
+const SOCKET_PATH_MAX = 107;
+
 export const redisUrls = kind<string>(
   "redis://host:port, rediss://host:port or unix:///path/to/redis.sock, several hosts with commas between them for a cluster",
   (text) => {
-    if (parseSocketUrl(text) !== undefined) return { value: text };
+    const socket = parseSocketUrl(text);
+    if (socket !== undefined)
+      return socket.path.length > SOCKET_PATH_MAX
+        ? { refused: `names a socket by more than ${SOCKET_PATH_MAX} characters` }
+        : { value: text };
     const good = text.split(",").every((node) => /^rediss?:\/\/[^\s/]/.test(node) && URL.canParse(node));
     return good ? { value: text } : NOT_ALLOWED;
   },
