@@ -1,5 +1,6 @@
 // Config → a running worker, which stores the clicks of the stream, and a close() that undoes it in reverse.
 import { hostname } from "node:os";
+import { KnownParts } from "./clicks/batch-decoder.ts";
 import { Ingester, Turns } from "./clicks/ingest.ts";
 import { startAdmin } from "./compose-admin.ts";
 import type { Config } from "./config.ts";
@@ -110,15 +111,20 @@ interface IngestParts {
   readonly log: Log;
 }
 
-/** One reader for each partition; they take turns at the store. */
+/** Producers and profiles that are remembered: those of the popular browsers on popular links. */
+const KNOWN_PARTS = 2_000;
+
+/** One reader for each partition; they take turns at the store, and share what bounds the worker's memory. */
 async function startIngest(parts: IngestParts, started: AsyncDisposableStack): Promise<void> {
   const { config, place, log } = parts;
   const turns = new Turns();
   const postgres = new PostgresClickStore(parts.storage.sql);
   const store = parts.tracer?.around(postgres, "store") ?? postgres;
   const numbers = Array.from({ length: place.partitions }, (_, partition) => partition);
-  const readers = await Promise.all(numbers.map((partition) => openReader(parts, partition, started)));
-  const ingesters = readers.map((queue) => new Ingester({ queue, store, turns, ...ingestOptions(parts) }));
+  const known = new KnownParts(KNOWN_PARTS);
+  const readers = await Promise.all(numbers.map((partition) => openReader(parts, partition, known, started)));
+  const options = ingestOptions(parts);
+  const ingesters = readers.map((queue) => new Ingester({ queue, store, turns, ...options }));
   started.defer(async () => {
     try {
       const stopped = Promise.all(ingesters.map((ingester) => ingester.stop()));
@@ -134,6 +140,7 @@ async function startIngest(parts: IngestParts, started: AsyncDisposableStack): P
 async function openReader(
   { config, place, client, streamInstruments, name, log }: IngestParts,
   partition: number,
+  known: KnownParts,
   started: AsyncDisposableStack,
 ): Promise<RedisStreamReader> {
   const blocking = openBlockingRedis(place.address, "hop-reader", config.streamBlockMs, complain(log));
@@ -144,6 +151,7 @@ async function openReader(
     client,
     blocking,
     partition,
+    known,
     consumer: name,
     blockMs: config.streamBlockMs,
     timeoutMs: config.redisTimeoutMs,

@@ -1,5 +1,6 @@
 // Both ends of the stream over one real Redis: senders, workers, and everything that they report.
 import { randomUUID } from "node:crypto";
+import { KnownParts } from "../../src/clicks/batch-decoder.ts";
 import type { Click, ClickBatch, Producer } from "../../src/clicks/click.ts";
 import { Ingester, type QueueEntry, Turns } from "../../src/clicks/ingest.ts";
 import type { ClickStore } from "../../src/clicks/ports.ts";
@@ -131,6 +132,7 @@ export class StreamStage {
   ): StageWorker {
     const { name = randomUUID(), claimIdleMs = 60_000, maxDeliveries = 3, maxClicks = 10_000 } = options;
     const onError = (error: unknown) => this.errors.push(error);
+    const known = new KnownParts(100);
     const lanes = Array.from({ length: this.partitions }, (_, partition) => {
       const client = openRedis(this.address, name, onError);
       const blocking = openBlockingRedis(this.address, name, BLOCK_MS, onError);
@@ -138,6 +140,7 @@ export class StreamStage {
         client,
         blocking,
         partition,
+        known,
         consumer: name,
         blockMs: BLOCK_MS,
         timeoutMs: TIMEOUT_MS,

@@ -1,5 +1,5 @@
 // One partition of the stream as a worker reads it: through the consumer group, so that any number of workers share it.
-import { KnownParts } from "../../clicks/batch-decoder.ts";
+import type { KnownParts } from "../../clicks/batch-decoder.ts";
 import type { ClickQueue, QueueEntry } from "../../clicks/ingest.ts";
 import { withDeadline } from "../../lib/deadline.ts";
 import { type RedisClient, repliesOf } from "./client.ts";
@@ -12,6 +12,8 @@ export interface RedisStreamReaderOptions {
   /** For waiting, and for nothing else: see `openBlockingRedis`. */
   readonly blocking: RedisClient;
   readonly partition: number;
+  /** Of earlier entries, in whatever partition. */
+  readonly known: KnownParts;
   /** Of this worker among the group; what it did not confirm is given to it again when it comes back. */
   readonly consumer: string;
   /** How long one read waits for entries. */
@@ -39,8 +41,6 @@ const READ_COUNT_MAX = 64;
 /** A worker that holds nothing is forgotten after so many idle bounds without a sign of life. */
 const FORGET_AFTER = 20;
 const REASON_LENGTH = 500;
-/** Producers and profiles that are remembered: those of the popular browsers on popular links. */
-const KNOWN_PARTS = 2_000;
 
 export class RedisStreamReader implements ClickQueue {
   readonly #options: RedisStreamReaderOptions;
@@ -49,7 +49,6 @@ export class RedisStreamReader implements ClickQueue {
   #ownAfter: string | undefined = "0";
   /** The largest entry of the last read that brought any; at the start, one of a whole read. */
   #entryBytes = READ_BYTES;
-  readonly #known = new KnownParts(KNOWN_PARTS);
   #claimAfter = "0-0";
   #claimDueMs = 0;
 
@@ -195,7 +194,8 @@ export class RedisStreamReader implements ClickQueue {
     for (const [rawId, fields] of rows) {
       const id = rawId.toString("latin1");
       if (fields === null) gone.push(id);
-      else entries.push({ id, fields, bytes: bytesOf(fields), content: contentOf(fields, this.#known) });
+      else
+        entries.push({ id, fields, bytes: bytesOf(fields), content: contentOf(fields, this.#options.known) });
     }
     if (entries.length > 0) this.#entryBytes = Math.max(...entries.map(({ bytes }) => bytes));
     await this.#remove(gone);
