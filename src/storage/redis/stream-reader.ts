@@ -64,7 +64,8 @@ export class RedisStreamReader implements ClickQueue {
       if (own.length > 0) return own;
       const claimed = await this.#claim();
       if (claimed.length > 0) return claimed;
-      return this.#present(await this.#readRows(blocking, ">", blockMs));
+      // One entry: it says how large others are, and as many as there are partitions wait here for their turn.
+      return this.#present(await this.#readRows(blocking, ">", { count: 1, blockMs }));
     });
   }
 
@@ -170,10 +171,14 @@ export class RedisStreamReader implements ClickQueue {
     await this.#ask(this.#options.client.eval(FORGET_SCRIPT, 1, this.#key, GROUP, idleMs, name));
   }
 
-  async #readRows(client: RedisClient, after: string, blockMs?: number): Promise<readonly Row[]> {
+  async #readRows(
+    client: RedisClient,
+    after: string,
+    { count = this.#readCount, blockMs }: { count?: number; blockMs?: number } = {},
+  ): Promise<readonly Row[]> {
     const { consumer, timeoutMs } = this.#options;
     const block = blockMs === undefined ? [] : ["BLOCK", String(blockMs)];
-    const bounds = ["COUNT", this.#readCount, ...block];
+    const bounds = ["COUNT", String(count), ...block];
     const reply = await withDeadline(
       client.callBuffer("XREADGROUP", "GROUP", GROUP, consumer, ...bounds, "STREAMS", this.#key, after),
       timeoutMs + (blockMs ?? 0),
@@ -183,8 +188,8 @@ export class RedisStreamReader implements ClickQueue {
     return stream?.[1] ?? [];
   }
 
-  get #readCount(): string {
-    return String(Math.min(READ_COUNT_MAX, Math.max(1, Math.floor(READ_BYTES / this.#entryBytes))));
+  get #readCount(): number {
+    return Math.min(READ_COUNT_MAX, Math.max(1, Math.floor(READ_BYTES / this.#entryBytes)));
   }
 
   /** The entries among the rows; one that is pending and no longer in the stream was stored, so it is let go. */
