@@ -1,0 +1,52 @@
+// `npm start` as a newcomer or a process manager runs it.
+import { expect, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { waitFor } from "../helpers/wait-for.ts";
+
+const ROOT = join(import.meta.dir, "../..");
+
+test("npm start that is told to stop stops hop and its Postgres in good order", async () => {
+  await using started = new AsyncDisposableStack();
+  const dataDir = await mkdtemp(join(tmpdir(), "hop-npm-"));
+  started.defer(() => rm(dataDir, { recursive: true, force: true }));
+  const npm = spawn("npm", ["start"], {
+    cwd: ROOT,
+    // A group of its own, so that nothing outlives the test.
+    detached: true,
+    env: { ...process.env, HOP_PORT: "0", HOP_ADMIN_PORT: "0", HOP_DATA_DIR: dataDir },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  // When everybody who could write to its outputs is gone.
+  let ended = false;
+  npm.once("close", () => {
+    ended = true;
+  });
+  started.defer(() => killGroup(npm.pid));
+  let output = "";
+  for (const stream of [npm.stdout, npm.stderr]) {
+    stream.setEncoding("utf8");
+    stream.on("data", (text: string) => {
+      output += text;
+    });
+  }
+  await waitFor("hop to be ready", () => output.includes("hop is ready at"), { timeoutMs: 30_000 });
+  const postmaster = join(dataDir, "postgres/data/postmaster.pid");
+  expect(existsSync(postmaster)).toBe(true);
+
+  npm.kill("SIGTERM");
+  await waitFor("npm and hop to end", () => ended);
+  expect(output).toContain('"signal":"SIGTERM"');
+  expect(existsSync(postmaster)).toBe(false);
+});
+
+function killGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, "SIGKILL");
+  } catch {
+    // Everyone in it has ended.
+  }
+}
