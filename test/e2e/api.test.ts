@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type LinkAnswer, read, readProblem } from "../helpers/answers.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
-import { type HopProcess, startHop } from "../helpers/hop-process.ts";
+import { type HopProcess, NO_HURRY, startHop } from "../helpers/hop-process.ts";
 import { KEPT } from "../helpers/target-cases.ts";
 
 const LINKS = "/api/v1/links";
@@ -13,7 +13,7 @@ let hop: HopProcess;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  hop = await startHop({ HOP_DATABASE_URL: database.url });
+  hop = await startHop({ HOP_DATABASE_URL: database.url, ...NO_HURRY });
 });
 
 afterAll(async () => {

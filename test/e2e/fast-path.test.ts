@@ -1,7 +1,7 @@
 // The fast path answers as the general server does, passes on what is not for it, and counts the same visitors.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
-import { ADMIN_KEY, type HopProcess, startHop } from "../helpers/hop-process.ts";
+import { ADMIN_KEY, type HopProcess, NO_HURRY, startHop } from "../helpers/hop-process.ts";
 import { type ExchangeOptions, exchange, type RawAnswer } from "../helpers/raw-http.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
@@ -17,7 +17,7 @@ let general: HopProcess;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  const env = { HOP_DATABASE_URL: database.url };
+  const env = { HOP_DATABASE_URL: database.url, ...NO_HURRY };
   [fast, general] = await Promise.all([startHop(env), startHop({ ...env, HOP_FAST_PATH: "off" })]);
   await create("known");
   await create("kept", { status: 308 });

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { countStored } from "../helpers/click-audit.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { Random } from "../helpers/fault-test.ts";
-import { freePort, type HopProcess, startHop } from "../helpers/hop-process.ts";
+import { freePort, type HopProcess, NO_HURRY, startHop } from "../helpers/hop-process.ts";
 import { startNginx } from "../helpers/nginx.ts";
 import { RedirectLoad } from "../helpers/redirect-load.ts";
 import { waitFor } from "../helpers/wait-for.ts";
@@ -30,6 +30,7 @@ describe("behind nginx", () => {
       HOP_DATABASE_URL: database.url,
       HOP_PORT: String(port),
       HOP_TRUSTED_PROXIES: "127.0.0.1",
+      ...NO_HURRY,
     });
   beforeEach(async () => {
     servers = [await start(ports[0]), await start(ports[1])];

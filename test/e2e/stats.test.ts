@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type LinkAnswer, read, type StatsAnswer } from "../helpers/answers.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
-import { type HopProcess, startHop } from "../helpers/hop-process.ts";
+import { type HopProcess, NO_HURRY, startHop } from "../helpers/hop-process.ts";
 
 const LINKS = "/api/v1/links";
 const HOUR_MS = 3_600_000;
@@ -24,6 +24,7 @@ beforeAll(async () => {
     HOP_DATABASE_URL: database.url,
     HOP_TRUSTED_PROXIES: "127.0.0.1/32",
     HOP_LOG_LEVEL: "trace",
+    ...NO_HURRY,
   });
 });
 
