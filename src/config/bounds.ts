@@ -77,13 +77,13 @@ export const BOUNDS = {
     2 ** 30,
     "a client's requests that wait behind an answer on the fast path; then no more of them are read",
   ),
-  // 255 is the most that Bun.serve accepts for idleTimeout.
+  // Bun.serve accepts 255, and the server adds 4.
   idleTimeoutSeconds: bound(
     "HOP_IDLE_TIMEOUT_SECONDS",
     "seconds",
     30,
-    255,
-    "a connection that stays silent is closed after this: keep-alive and slow headers",
+    251,
+    "a connection is kept for this long without a byte, and closed within 8 seconds after: keep-alive and slow headers",
   ),
   statementTimeoutMs: ms(
     "HOP_STATEMENT_TIMEOUT_MS",

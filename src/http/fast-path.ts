@@ -14,7 +14,7 @@ export interface FastPathOptions {
   /** 0 means any free port. */
   readonly port: number;
   readonly reusePort: boolean;
-  /** Seconds without a byte after which a connection is closed. */
+  /** A connection is kept for this long without a byte, and closed within the second that follows. */
   readonly idleTimeoutSeconds: number;
   /** A connection that was just made is given this long for its first request when the listener stops. */
   readonly firstRequestMs: number;
@@ -165,7 +165,8 @@ class Connection {
   rest(seconds: number): void {
     if (this.#busy || this.#passage !== undefined) return;
     this.#restedSeconds += seconds;
-    if (this.#restedSeconds < this.#options.idleTimeoutSeconds) return;
+    // The first of these seconds was cut short: the connection fell silent in the middle of it.
+    if (this.#restedSeconds <= this.#options.idleTimeoutSeconds) return;
     // Who does not take what was written, or does not hang up either, is not asked again.
     if (this.#ending || !this.#outlet.empty) this.#socket.terminate();
     else this.#end();

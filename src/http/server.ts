@@ -17,7 +17,7 @@ export interface ServerOptions {
   readonly host: string;
   /** 0 means any free port. */
   readonly port: number;
-  /** Seconds without a byte after which a connection is closed. */
+  /** A connection is kept for this long without a byte, and closed a few seconds later at the most. */
   readonly idleTimeoutSeconds: number;
   /** The largest body that is read at all; what endpoints accept is smaller. */
   readonly maxBodyBytes: number;
@@ -36,6 +36,9 @@ export interface ServerOptions {
   readonly maxWaitingBytes: number;
   readonly firstRequestMs: number;
 }
+
+/** Bun looks for silent connections this often, and closes one up to this much before its idle timeout. */
+const BUN_TICK_SECONDS = 4;
 
 export type Sharing = "alone" | "claims" | "joins";
 
@@ -81,16 +84,24 @@ export function listen(options: ServerOptions): Listener {
     reusePort: boolean;
     peers?: Peers;
   }): Server<undefined> {
+    const idleTimeout = options.idleTimeoutSeconds + BUN_TICK_SECONDS;
     return Bun.serve({
       hostname: at.host,
       port: at.port,
       reusePort: at.reusePort,
-      idleTimeout: options.idleTimeoutSeconds,
+      idleTimeout,
       maxRequestBodySize: options.maxBodyBytes,
       development: false,
       fetch: (request, server) => {
         const client = addressOf(server.requestIP(request), at.peers);
-        return sendable(answer(request, clientOf(request, client, trustedProxies)));
+        const answered = answer(request, clientOf(request, client, trustedProxies));
+        if (!(answered instanceof Promise)) return send(answered);
+        // To Bun a client that waits for its answer is silent; how long an answer may take has bounds of its own.
+        server.timeout(request, 0);
+        return answered.then((known) => {
+          server.timeout(request, idleTimeout);
+          return send(known);
+        });
       },
     });
   }
@@ -108,11 +119,6 @@ export function listen(options: ServerOptions): Listener {
   }
 
   /** The question is whether the departure has begun when the answer leaves, not when its request came. */
-  function sendable(answer: ReturnType<Redirect>): Response | Promise<Response> {
-    if (answer instanceof Promise) return answer.then(send);
-    return send(answer);
-  }
-
   function send(answer: Redirected | Response): Response {
     const response = answer instanceof Response ? answer : redirectResponse(answer);
     if (departing()) response.headers.set("Connection", "close");

@@ -57,7 +57,7 @@ describe("values", () => {
     HOP_WORKERS: [...integers, "0", "Auto"],
     HOP_DATABASE_CONNECTIONS: [...integers, "0", "201"],
     HOP_CODE_LENGTH: ["0", "65"],
-    HOP_IDLE_TIMEOUT_SECONDS: ["0", "256"],
+    HOP_IDLE_TIMEOUT_SECONDS: ["0", "252"],
     HOP_HOST: ["[::1]", "a b", "127.0.0.1:80", "http://a", "256.1.1.1", "-a", "a..b", "a".repeat(64)],
     HOP_BASE_URL: [
       "go.example",
