@@ -46,7 +46,7 @@ async function rebuild(sql: Database): Promise<number> {
     console.log(`${day}  ${clicks.toLocaleString("en").padStart(14)} clicks  ${verdict}`);
   }
   console.log(
-    `${days.length} days computed again; ${wrong === 0 ? "every rollup was right" : `${wrong} rows differed`}.`,
+    `Days computed again: ${days.length}; ${wrong === 0 ? "every rollup was right" : `${wrong} rows differed`}.`,
   );
   return wrong;
 }
