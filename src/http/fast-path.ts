@@ -14,7 +14,7 @@ export interface FastPathOptions {
   /** 0 means any free port. */
   readonly port: number;
   readonly reusePort: boolean;
-  /** A connection is kept for this long without a byte, and closed within the second that follows. */
+  /** A connection is kept for this long without a byte, and closed within the two that follow. */
   readonly idleTimeoutSeconds: number;
   /** A connection that was just made is given this long for its first request when the listener stops. */
   readonly firstRequestMs: number;
@@ -35,6 +35,8 @@ export interface FastPathOptions {
 }
 
 const SWEEP_MS = 1_000;
+/** The silence of a connection that has said something since the last sweep. */
+const NONE = -1;
 
 export class FastPath {
   readonly #options: FastPathOptions;
@@ -70,8 +72,13 @@ export class FastPath {
       },
     };
     this.#listener = Bun.listen<Connection>(listening);
+    let sweptAtMs = performance.now();
     this.#sweep = setInterval(() => {
-      for (const connection of this.#connections) connection.rest(SWEEP_MS / 1_000);
+      const nowMs = performance.now();
+      // A process that stood still has not read what was said meanwhile.
+      const heardForMs = Math.min(nowMs - sweptAtMs, SWEEP_MS);
+      sweptAtMs = nowMs;
+      for (const connection of this.#connections) connection.rest(heardForMs);
     }, SWEEP_MS);
   }
 
@@ -120,7 +127,8 @@ class Connection {
   #ending = false;
   /** The client says nothing more. */
   #heard = false;
-  #restedSeconds = 0;
+  /** Since a sweep first found it silent. */
+  #silentMs = NONE;
   #passage: Passage | undefined;
 
   constructor(socket: Socket<Connection>, options: FastPathOptions) {
@@ -132,7 +140,7 @@ class Connection {
   }
 
   read(chunk: Buffer): void {
-    this.#restedSeconds = 0;
+    this.#silentMs = NONE;
     this.#asked = true;
     if (this.#passage !== undefined) return this.#passage.fromClient(chunk);
     if (this.#ending) return;
@@ -144,7 +152,7 @@ class Connection {
 
   /** The kernel has room for answers again. */
   drained(): void {
-    this.#restedSeconds = 0;
+    this.#silentMs = NONE;
     if (this.#passage !== undefined) this.#passage.clientDrained();
     else if (this.#outlet.drained()) this.#goOn();
   }
@@ -161,12 +169,11 @@ class Connection {
     this.#passage?.clientEnded();
   }
 
-  /** Some more time has passed without a byte; the general server looks after its connections itself. */
-  rest(seconds: number): void {
+  /** A sweep, so long after the one before; the general server looks after its connections itself. */
+  rest(sinceMs: number): void {
     if (this.#busy || this.#passage !== undefined) return;
-    this.#restedSeconds += seconds;
-    // The first of these seconds was cut short: the connection fell silent in the middle of it.
-    if (this.#restedSeconds <= this.#options.idleTimeoutSeconds) return;
+    this.#silentMs = this.#silentMs === NONE ? 0 : this.#silentMs + sinceMs;
+    if (this.#silentMs < this.#options.idleTimeoutSeconds * 1_000) return;
     // Who does not take what was written, or does not hang up either, is not asked again.
     if (this.#ending || !this.#outlet.empty) this.#socket.terminate();
     else this.#end();
