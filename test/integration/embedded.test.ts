@@ -30,6 +30,17 @@ async function answers(connection: Parameters<typeof query>[0]): Promise<boolean
   );
 }
 
+/** Waits until so many processes have a place; Postgres takes a moment to see that a killed one is gone. */
+async function waitForTenants(connection: Parameters<typeof query>[0], count: number): Promise<void> {
+  await waitFor(`${count} processes to be attached`, async () => {
+    const [row] = await query(
+      connection,
+      "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted",
+    );
+    return row?.[0] === count;
+  });
+}
+
 test("what was committed is there after closing and opening again, and nothing runs in between", async () => {
   const dataDir = await stage.dataDir();
   const first = await stage.open(dataDir);
@@ -113,6 +124,7 @@ test("the server of a process that was killed is adopted, and stopped by the ado
   expect(await serverPid(dataDir)).toBe(pid);
   const adopter = await stage.open(dataDir);
   expect(await serverPid(dataDir)).toBe(pid);
+  await waitForTenants(adopter.connection, 1);
   await adopter.close();
   expect(await serverPid(dataDir)).toBeUndefined();
 });
@@ -131,13 +143,7 @@ test("after a kill -9 of the server every attached process has it back on the sa
   await waitFor("a new server", async () => ![undefined, killed].includes(await serverPid(dataDir)));
   await waitFor("the answer", () => answers(mine.connection));
   expect(await query(mine.connection, "SELECT answer FROM kept")).toEqual([[42]]);
-  await waitFor("all three to be attached", async () => {
-    const [row] = await query(
-      mine.connection,
-      "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted",
-    );
-    return row?.[0] === 3;
-  });
+  await waitForTenants(mine.connection, 3);
   await Promise.all(others.map((opener) => opener.close()));
   expect(await answers(mine.connection)).toBe(true);
   await mine.close();
