@@ -32,7 +32,13 @@ afterEach(async () => {
 });
 
 async function start(env: Record<string, string>): Promise<Record<string, string>> {
-  const all = { HOP_DATABASE_URL: database.url, HOP_TRACE_URL: collector.url, ...env };
+  const all = {
+    HOP_DATABASE_URL: database.url,
+    HOP_TRACE_URL: collector.url,
+    // On a machine that is slow for a moment clicks would go to the spool, which forgets traces.
+    HOP_CLICKS_WAIT_MS: "5000",
+    ...env,
+  };
   hop = await startHop(all);
   const made = await hop.api("POST", "/api/v1/links", {
     url: "https://example.com/?secret=in-target",
@@ -94,7 +100,10 @@ describe("a traced redirect", () => {
     expect(await follow()).toBe(302);
     expect(await follow(`00-${TRACE_ID}-${PARENT_ID}-01`)).toBe(302);
     expect(await follow(`00-${TRACE_ID}-${PARENT_ID}-01`, "nobody")).toBe(404);
-    await waitFor("both traced requests", () => named("GET /:code").length === 2);
+    await waitFor(
+      "both traced requests and a click",
+      () => named("GET /:code").length === 2 && named("store clicks").length > 0,
+    );
     const [first, second] = named("GET /:code");
     expect([first, second].map((span) => span?.parentSpanId)).toEqual([PARENT_ID, PARENT_ID]);
     expect([first, second].map((span) => span?.attributes.get("http.response.status_code"))).toEqual([
