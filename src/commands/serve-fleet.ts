@@ -6,21 +6,22 @@ import { type Fleet, startFleet } from "../open-fleet.ts";
 import { announce } from "./announce.ts";
 import type { ServeFlags } from "./config.ts";
 import { openLog } from "./log.ts";
-import { forceAfter, forceOnSignal, nextSignal, onHangUp } from "./signals.ts";
+import { firstSignal, forceAfter, onHangUp } from "./signals.ts";
 
 export async function superviseProcesses(config: Config, flags: ServeFlags): Promise<void> {
   const log = openLog(config);
-  const signal = nextSignal();
+  let started: Fleet | undefined;
+  const force = () => {
+    started?.kill();
+    process.exit(1);
+  };
+  const signal = firstSignal(force);
   const fleet = await start(config, flags, log);
+  started = fleet;
   onHangUp(reloads(fleet, log));
   announce({ ...fleet.first, adminUrl: fleet.adminUrl });
   const end = await Promise.race([signal, fleet.gaveUp.then((reason) => ({ reason }))]);
   log.info(typeof end === "string" ? { signal: end } : end, "stopping");
-  const force = () => {
-    fleet.kill();
-    process.exit(1);
-  };
-  forceOnSignal(force);
   // Once for the processes, which are then killed, and once for the embedded Postgres.
   forceAfter(config.drainMs + config.handoverMs + 2 * config.stopTimeoutMs, force);
   const killed = await fleet.close();

@@ -7,7 +7,7 @@ import { announce } from "./announce.ts";
 import { readConfig, type ServeFlags } from "./config.ts";
 import { openLog } from "./log.ts";
 import { superviseProcesses } from "./serve-fleet.ts";
-import { forceAfter, forceOnSignal, nextSignal, onHangUp } from "./signals.ts";
+import { firstSignal, forceAfter, onHangUp } from "./signals.ts";
 
 export function addServe(program: Command): void {
   program
@@ -24,16 +24,19 @@ export function addServe(program: Command): void {
 
 async function serve(config: Config): Promise<void> {
   const log = openLog(config);
-  const signal = nextSignal();
+  const signal = firstSignal(endNow);
   onHangUp(() =>
     log.warn({}, "one process cannot be replaced without a gap; run hop with --workers 2 or more"),
   );
   const hop = await startServer(config, log, packageJson.version);
   announce(hop);
   log.info({ signal: await signal }, "stopping");
-  forceOnSignal(() => process.exit(1));
-  forceAfter(config.drainMs + config.stopTimeoutMs, () => process.exit(1));
+  forceAfter(config.drainMs + config.stopTimeoutMs, endNow);
   await hop.close();
   // Everything is stored and closed; a connection whose other end is gone must not hold the process for minutes.
   process.exit();
+}
+
+function endNow(): void {
+  process.exit(1);
 }

@@ -1,10 +1,20 @@
 // How a process that runs until it is told to stop hears of it.
 import { isatty } from "node:tty";
 
-/** SIGINT or SIGTERM, whichever comes next. */
-export function nextSignal(): Promise<NodeJS.Signals> {
+/** Ctrl-C reaches npm and hop, and npm passes it on: what follows a signal this soon is that signal again. */
+const SAME_SIGNAL_MS = 1_000;
+
+/** SIGINT or SIGTERM, whichever comes first. @param force for a second one, which means: now */
+export function firstSignal(force: () => void): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, resolve);
+    let firstAtMs: number | undefined;
+    const hear = (name: NodeJS.Signals) => {
+      if (firstAtMs === undefined) {
+        firstAtMs = performance.now();
+        resolve(name);
+      } else if (performance.now() - firstAtMs >= SAME_SIGNAL_MS) force();
+    };
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, hear);
   });
 }
 
@@ -15,11 +25,6 @@ export function onHangUp(reload: () => void): void {
     if (fromTerminal && !isatty(0)) process.kill(process.pid, "SIGTERM");
     else reload();
   });
-}
-
-/** A second SIGINT or SIGTERM means: now. */
-export function forceOnSignal(force: () => void): void {
-  void nextSignal().then(force);
 }
 
 /** When time is up, what has not stopped is ended by force. */

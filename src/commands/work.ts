@@ -4,7 +4,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import { startWorker } from "../compose-worker.ts";
 import { readConfig } from "./config.ts";
 import { openLog } from "./log.ts";
-import { nextSignal } from "./signals.ts";
+import { firstSignal } from "./signals.ts";
 
 export function addWork(program: Command): void {
   program
@@ -16,14 +16,12 @@ export function addWork(program: Command): void {
 async function work(): Promise<void> {
   const config = readConfig();
   const log = openLog(config);
-  const signal = nextSignal();
+  const signal = firstSignal(() => process.exit(1));
   const worker = await startWorker(config, log, packageJson.version);
   const admin = worker.adminUrl === undefined ? "" : ` (metrics and health at ${worker.adminUrl})`;
   const streams = worker.partitions === 1 ? "the stream" : `${worker.partitions} streams`;
   console.log(`hop work is ready: ${worker.name} stores the clicks of ${streams}${admin}`);
   log.info({ signal: await signal }, "stopping");
-  // A second signal means: now.
-  void nextSignal().then(() => process.exit(1));
   await worker.close();
   process.exit();
 }

@@ -247,8 +247,12 @@ describe("stopping", () => {
       }
       const answer = await fetch(`${hop.url}/drained${workers}`, { redirect: "manual" });
       expect(answer.status).toBe(302);
-      // A second signal means: now.
       const processes = workers === "1" ? [] : await processesOf(hop);
+      // A second signal means: now, once it cannot be the first again.
+      await waitFor("a second signal to end it", () => {
+        if (isAlive(hop.pid)) process.kill(hop.pid, "SIGTERM");
+        return !isAlive(hop.pid);
+      });
       expect(await hop.kill("SIGTERM")).toBe(1);
       await waitFor("no process to be left", () => processes.every(({ pid }) => !isAlive(pid)));
     },

@@ -9,7 +9,11 @@ import { waitFor } from "../helpers/wait-for.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 
-test("npm start that is told to stop stops hop and its Postgres in good order", async () => {
+test.each([
+  ["is told to stop", "SIGTERM", "itself"],
+  // A terminal tells everyone in the group, and npm passes it on.
+  ["gets a Ctrl-C", "SIGINT", "its group"],
+] as const)("npm start that %s stops hop and its Postgres in good order", async (_what, signal, who) => {
   await using started = new AsyncDisposableStack();
   const dataDir = await mkdtemp(join(tmpdir(), "hop-npm-"));
   started.defer(() => rm(dataDir, { recursive: true, force: true }));
@@ -37,9 +41,10 @@ test("npm start that is told to stop stops hop and its Postgres in good order", 
   const postmaster = join(dataDir, "postgres/data/postmaster.pid");
   expect(existsSync(postmaster)).toBe(true);
 
-  npm.kill("SIGTERM");
+  if (npm.pid === undefined) throw new Error("npm did not start");
+  process.kill(who === "itself" ? npm.pid : -npm.pid, signal);
   await waitFor("npm and hop to end", () => ended);
-  expect(output).toContain('"signal":"SIGTERM"');
+  expect(output).toContain(`"signal":"${signal}"`);
   expect(existsSync(postmaster)).toBe(false);
 });
 
