@@ -83,7 +83,7 @@ export const BOUNDS = {
     "seconds",
     30,
     251,
-    "a connection is kept for this long without a byte, and closed within 8 seconds after: keep-alive and slow headers",
+    "a connection that says nothing between requests is kept for this long, and closed within 8 seconds after; headers that were begun have some 10",
   ),
   statementTimeoutMs: ms(
     "HOP_STATEMENT_TIMEOUT_MS",

@@ -14,7 +14,7 @@ export interface FastPathOptions {
   /** 0 means any free port. */
   readonly port: number;
   readonly reusePort: boolean;
-  /** A connection is kept for this long without a byte, and closed within the two that follow. */
+  /** A connection is kept for this long without a byte, and closed within two seconds after. */
   readonly idleTimeoutSeconds: number;
   /** A connection that was just made is given this long for its first request when the listener stops. */
   readonly firstRequestMs: number;
@@ -76,9 +76,9 @@ export class FastPath {
     this.#sweep = setInterval(() => {
       const nowMs = performance.now();
       // A process that stood still has not read what was said meanwhile.
-      const heardForMs = Math.min(nowMs - sweptAtMs, SWEEP_MS);
+      const sinceMs = Math.min(nowMs - sweptAtMs, SWEEP_MS);
       sweptAtMs = nowMs;
-      for (const connection of this.#connections) connection.rest(heardForMs);
+      for (const connection of this.#connections) connection.rest(sinceMs);
     }, SWEEP_MS);
   }
 

@@ -20,7 +20,7 @@ export interface RebuiltDay {
   readonly differences: { readonly totals: number; readonly dimensions: number; readonly visitors: number };
 }
 
-/** In one round: what it counts by kind, it counts in 32 bits. */
+/** Of one set: clicks of one kind are counted in 32 bits. */
 const MANY_CLICKS = 1_000_000_000;
 
 /** The days whose clicks are all there: those with retired clicks can't be computed again, their rollups stay as they are. */
