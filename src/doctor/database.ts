@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Config } from "../config.ts";
 import type { Log } from "../lib/log.ts";
 import { openStorage, waitForPostgres } from "../open-storage.ts";
+import { hasEmbeddedPostgres } from "../storage/embedded.ts";
 import type { Database } from "../storage/postgres/database.ts";
 import { migrationStatus } from "../storage/postgres/migrate.ts";
 import { fail, type Finding, ok, PATIENCE_MS, warn } from "./finding.ts";
@@ -14,7 +15,14 @@ const CLOCK_FAIL_MS = 60_000;
 /** Beside its pool, a process listens for changed links; with the embedded Postgres it also has a place among its users. */
 const OWN_CONNECTIONS = 2;
 
+/** Makes nothing: where there is no database yet, it says so. */
 export async function examineDatabase(config: Config, log: Log): Promise<readonly Finding[]> {
+  const { databaseUrl, dataDir } = config;
+  if (databaseUrl === undefined && !hasEmbeddedPostgres(dataDir)) {
+    const mend =
+      "start hop serve, which makes one; if there is one, set HOP_DATABASE_URL or HOP_DATA_DIR to it";
+    return [warn("database", `there is none in ${dataDir} yet`, mend)];
+  }
   const storage = await openStorage(config, log);
   try {
     await waitForPostgres(storage.sql, PATIENCE_MS, log);

@@ -1,6 +1,6 @@
 // hop doctor as an operator meets it: one thing broken at a time is found, alone, with how to mend it and the exit code.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -181,6 +181,20 @@ describe("what hop runs with, and somebody will regret, is a warning, and the ex
     TIMEOUT_MS,
   );
 });
+
+test(
+  "where there is no database yet it says so, and makes none",
+  async () => {
+    const empty = join(directory, "empty");
+    const { code, output } = await runHop(["doctor"], { HOP_DATA_DIR: empty });
+    expect(output).toContain(`warn  database              there is none in ${empty} yet\n`);
+    expect(output).toContain("→ start hop serve, which makes one;");
+    expect(output).toContain(`${empty} will be made`);
+    expect(code).toBe(0);
+    await expect(stat(empty)).rejects.toThrow("ENOENT");
+  },
+  TIMEOUT_MS,
+);
 
 test(
   "for people it prints a line for each thing, and how to mend it below",
