@@ -22,9 +22,9 @@ export function addDead(program: Command): void {
     .description("put them back into the stream: workers try to store them again")
     .argument("[id...]", "as `hop dead list` shows it")
     .option("--all", "every one")
-    .action(async (ids: string[], options: { all?: true }) => {
+    .action(async (ids: string[], options: { all?: true }, self: Command) => {
       if (options.all === undefined && ids.length === 0) {
-        throw new Error("name the batches, as `hop dead list` shows them, or write --all");
+        self.error("error: name the batches, as `hop dead list` shows them, or write --all");
       }
       const requeued = await withStream(readConfig(), (client, partitions) =>
         requeue(client, partitions, ids, options.all),

@@ -158,7 +158,7 @@ describe("hop serve and hop work", () => {
     await worker.kill("SIGTERM");
     const id = letter?.id ?? "";
     expect(await runHop(["dead", "requeue", "0/1-1"], env)).toMatchObject({ code: 1 });
-    expect(await runHop(["dead", "requeue"], env)).toMatchObject({ code: 1 });
+    expect(await runHop(["dead", "requeue"], env)).toMatchObject({ code: 64 });
     expect(await runHop(["dead", "requeue", id], env)).toEqual({
       code: 0,
       output: "1 batch is in the stream again\n",
