@@ -7,6 +7,7 @@ import {
   asFormatError,
   BatchFormatError,
   checkLength,
+  checkTime,
   PACKED,
   PLAIN,
   RECORDERS,
@@ -71,9 +72,12 @@ class Decoder {
       throw new BatchFormatError(`${count} clicks cannot be in ${reader.remaining} bytes`);
     const clicks: Click[] = [];
     while (clicks.length < count) {
+      const linkId = reader.varint();
+      const atMs = baseMs + reader.zigzag();
+      checkTime(atMs);
       clicks.push({
-        linkId: reader.varint(),
-        atMs: baseMs + reader.zigzag(),
+        linkId,
+        atMs,
         visitor: reader.bigint64(),
         profile: this.#profiles[this.#number(this.#profiles)] ?? this.#newProfile(),
       });

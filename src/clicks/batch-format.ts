@@ -33,6 +33,16 @@ export function checkLength(length: number): void {
     throw new BatchFormatError(`a text of ${length} characters; ${MAX_TEXT_LENGTH} are allowed`);
 }
 
+/** Days of such years have four digits, and Postgres knows their times: one click outside of them would hold up the totals of all. */
+const FIRST_MS = 0;
+const END_MS = Date.UTC(9999, 0);
+
+/** @throws BatchFormatError for a click that no clock can have seen, at so many ms since the epoch */
+export function checkTime(atMs: number): void {
+  if (!(atMs >= FIRST_MS && atMs < END_MS))
+    throw new BatchFormatError(`a click at ${atMs} ms; the years 1970 to 9998 are allowed`);
+}
+
 /** Of what encoding or decoding threw: a BatchFormatError where the bytes, or what was to become bytes, are to blame. */
 export function asFormatError(error: unknown): unknown {
   if (!(error instanceof BytesError || error instanceof PackError)) return error;

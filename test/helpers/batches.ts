@@ -85,7 +85,7 @@ const clicks = fc
     fc.array(
       fc.record({
         linkId: fc.maxSafeNat(),
-        atMs: fc.integer({ min: 0, max: 2 ** 50 }),
+        atMs: fc.integer({ min: 0, max: Date.UTC(9999, 0) - 1 }),
         visitor: int64,
         profile: fc.constantFrom(...profiles),
       }),

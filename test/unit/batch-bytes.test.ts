@@ -122,6 +122,18 @@ describe("a batch as bytes", () => {
     );
   });
 
+  test.each([-1, Date.UTC(9999, 0), 2 ** 51])(
+    "with a click at %d ms, which no clock shows, is refused",
+    (atMs) => {
+      const [click] = FIXED_BATCH.clicks;
+      if (click === undefined) throw new Error("the batch has clicks");
+      const bytes = encodeBatch({ ...FIXED_BATCH, clicks: [click, { ...click, atMs }] });
+      expect(() => decodeBatch(bytes)).toThrow(
+        new BatchFormatError(`a click at ${atMs} ms; the years 1970 to 9998 are allowed`),
+      );
+    },
+  );
+
   test.each([VERSION_1, VERSION_2])("cut short at any length is refused", (bytes) => {
     for (let length = 0; length < bytes.length; length++) {
       expect(() => decodeBatch(bytes.subarray(0, length))).toThrow(BatchFormatError);
