@@ -8,6 +8,7 @@ import {
   BatchFormatError,
   checkLength,
   checkTime,
+  MAX_WORD_LENGTH,
   PACKED,
   PLAIN,
   RECORDERS,
@@ -150,7 +151,7 @@ class Decoder {
     if (typeof word === "string") return word;
     if (word === undefined) throw new BatchFormatError(`there is no word ${number}`);
     const text = this.#in.textAt(word);
-    checkLength(text.length);
+    checkLength(text.length, MAX_WORD_LENGTH);
     this.#words[number] = text;
     return text;
   }

@@ -6,6 +6,7 @@ import {
   asFormatError,
   BatchFormatError,
   checkLength,
+  MAX_WORD_LENGTH,
   PACKED,
   PLAIN,
   RECORDERS,
@@ -86,7 +87,7 @@ class Encoder {
 
   #word(word: string): void {
     if (this.#known(this.#words, word)) return;
-    checkLength(word.length);
+    checkLength(word.length, MAX_WORD_LENGTH);
     OUT.text(word);
   }
 

@@ -27,10 +27,12 @@ export const ACKS = ["durable", "async"] as const satisfies readonly Producer["a
 /** UTF-16 units; headers are cut to 512. It bounds what a few hostile bytes can unfold to. */
 const MAX_TEXT_LENGTH = 4_096;
 
+/** The longest is a host. Words become keys of statistics, and an index of Postgres takes 2,704 bytes. */
+export const MAX_WORD_LENGTH = 255;
+
 /** @throws BatchFormatError for a text that is too long, of so many UTF-16 units */
-export function checkLength(length: number): void {
-  if (length > MAX_TEXT_LENGTH)
-    throw new BatchFormatError(`a text of ${length} characters; ${MAX_TEXT_LENGTH} are allowed`);
+export function checkLength(length: number, longest = MAX_TEXT_LENGTH): void {
+  if (length > longest) throw new BatchFormatError(`a text of ${length} characters; ${longest} are allowed`);
 }
 
 /** Days of such years have four digits, and Postgres knows their times: one click outside of them would hold up the totals of all. */

@@ -224,12 +224,33 @@ describe("a batch as bytes", () => {
     expect(() => encodeBatch({ ...FIXED_BATCH, ...change })).toThrow(BatchFormatError);
   });
 
-  test("with a text beyond all bounds cannot be written", () => {
+  test("with a word that no index of Postgres takes is neither written nor read", () => {
     const [click] = FIXED_BATCH.clicks;
     if (click === undefined) throw new Error("the batch has clicks");
-    const profile = { ...click.profile, referrer: "x".repeat(5_000) };
-    const odd = { ...FIXED_BATCH, clicks: [{ ...click, profile }] };
-    expect(() => encodeBatch(odd)).toThrow(BatchFormatError);
-    expect(() => encodeBatch(odd)).toThrow("a text of 5000 characters");
+    const withReferrer = (length: number) => {
+      const profile = { ...click.profile, referrer: "x".repeat(length) };
+      return { ...FIXED_BATCH, clicks: [{ ...click, profile }] };
+    };
+    expect(() => encodeBatch(withReferrer(256))).toThrow(
+      new BatchFormatError("a text of 256 characters; 255 are allowed"),
+    );
+    const longest = encodeBatch(withReferrer(255));
+    expect(decodeBatch(longest)).toEqual(withReferrer(255));
+    // Behind its length, a varint.
+    const [before = "", after = ""] = longest.toString("latin1").split(`\xff\x01${"x".repeat(255)}`);
+    const longer = Buffer.from(`${before}\x80\x02${"x".repeat(256)}${after}`, "latin1");
+    expect(() => decodeBatch(longer)).toThrow(
+      new BatchFormatError("a text of 256 characters; 255 are allowed"),
+    );
+  });
+
+  test("with a user agent beyond all bounds cannot be written", () => {
+    const [click] = FIXED_BATCH.clicks;
+    if (click === undefined) throw new Error("the batch has clicks");
+    const agent = { ...click.profile.agent, text: "x".repeat(5_000) };
+    const odd = { ...FIXED_BATCH, clicks: [{ ...click, profile: { ...click.profile, agent } }] };
+    expect(() => encodeBatch(odd)).toThrow(
+      new BatchFormatError("a text of 5000 characters; 4096 are allowed"),
+    );
   });
 });
