@@ -2,7 +2,7 @@
 import { RollupKeeper } from "./clicks/rollup.ts";
 import type { Config } from "./config.ts";
 import { systemClock } from "./lib/clock.ts";
-import type { Log } from "./lib/log.ts";
+import { type Log, warnSeldom } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { mergeBatches } from "./storage/postgres/batch-ranges.ts";
 import type { Database } from "./storage/postgres/database.ts";
@@ -44,7 +44,7 @@ export async function startUpkeep(
     rollup: new PostgresRollup(sql),
     totalsEveryMs: config.totalsIntervalMs,
     dimensionsEveryMs: config.dimensionsIntervalMs,
-    onError: (error) => log.warn({ err: error }, "totals could not be brought up to date; trying again"),
+    onError: warnSeldom(log, "statistics could not be brought up to date; trying again"),
   });
   started.defer(async () => {
     await Promise.all([rollup.close(), ...loops.map((loop) => loop.stop())]);

@@ -1,5 +1,6 @@
 // Keeps totals and dimensions close behind the stored clicks: by itself, and at once for whoever is about to read them.
 import { Coalescer } from "../lib/coalescer.ts";
+import { DeadlineError } from "../lib/deadline.ts";
 import { type Loop, repeat } from "../lib/loop.ts";
 
 /** How long a round may be waited for: "patient" until it is done, "hurried" only if little waits and nobody else is at it. */
@@ -31,10 +32,12 @@ const DIMENSIONS_SET = 400_000;
 const READER_SET = 20_000;
 
 export class RollupKeeper {
+  readonly #onError: (error: unknown) => void;
   readonly #loops: readonly Loop[];
   readonly #readers: Coalescer<undefined, undefined>;
 
   constructor({ rollup, totalsEveryMs, dimensionsEveryMs, onError }: RollupKeeperOptions) {
+    this.#onError = onError;
     this.#loops = [
       repeat(
         totalsEveryMs,
@@ -65,10 +68,18 @@ export class RollupKeeper {
 
   /**
    * Call before reading statistics. They then hold every click stored before the call, unless more than a reader's set is
-   * waiting: then the background is at work on them, and the statistics' `asOf` says how far it is.
+   * waiting: then the background is at work on them, and the statistics' `asOf` says how far it is. So it does when the round
+   * fails, as on a Postgres whose disk is full: what is there can be read.
+   *
+   * @throws when the store does not answer, and would be waited for twice
    */
   async freshen(): Promise<void> {
-    await this.#readers.submit(undefined);
+    try {
+      await this.#readers.submit(undefined);
+    } catch (error) {
+      if (error instanceof Error && error.cause instanceof DeadlineError) throw error;
+      this.#onError(error);
+    }
   }
 
   async close(): Promise<void> {
