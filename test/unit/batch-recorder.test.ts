@@ -8,7 +8,7 @@ import type { StoreMode } from "../helpers/faulty-click-store.ts";
 import { RecorderStage } from "../helpers/recorder-stage.ts";
 import { waitFor } from "../helpers/wait-for.ts";
 
-let stage = new RecorderStage();
+let stage: RecorderStage;
 
 beforeEach(() => {
   stage = new RecorderStage();

@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { upTo } from "../helpers/spool-records.ts";
 import { RecorderStage } from "../helpers/recorder-stage.ts";
 
-let stage = new RecorderStage();
+let stage: RecorderStage;
 
 beforeEach(() => {
   stage = new RecorderStage();

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { errorOf } from "../helpers/error-of.ts";
 import { RecorderStage } from "../helpers/recorder-stage.ts";
 
-let stage = new RecorderStage();
+let stage: RecorderStage;
 
 beforeEach(() => {
   stage = new RecorderStage();
