@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitFor } from "../helpers/wait-for.ts";
@@ -17,6 +17,8 @@ test.each([
   await using started = new AsyncDisposableStack();
   const dataDir = await mkdtemp(join(tmpdir(), "hop-npm-"));
   started.defer(() => rm(dataDir, { recursive: true, force: true }));
+  // Open to the user that Postgres runs as under root, or the data would be kept elsewhere and stay behind.
+  await chmod(dataDir, 0o711);
   const npm = spawn("npm", ["start"], {
     cwd: ROOT,
     // A group of its own, so that nothing outlives the test.
