@@ -1,7 +1,9 @@
 // What the stream of clicks looks like in Redis: its keys, and the fields of an entry.
+import { z } from "zod";
 import { decodeBatch, type KnownParts } from "../../clicks/batch-decoder.ts";
 import { encodeBatch } from "../../clicks/batch-encoder.ts";
-import type { ClickBatch, Producer } from "../../clicks/click.ts";
+import { ACKS, RECORDERS } from "../../clicks/batch-format.ts";
+import type { ClickBatch } from "../../clicks/click.ts";
 import type { Goodbye, QueueContent } from "../../clicks/ingest.ts";
 
 /** All workers read through this consumer group. */
@@ -91,22 +93,16 @@ export function fieldOf(fields: readonly Buffer[], name: string): Buffer | undef
   return undefined;
 }
 
+const countSchema = z.number().int().nonnegative();
+const goodbyeSchema = z.object({
+  producer: z.object({ id: z.guid(), recorder: z.enum(RECORDERS), ack: z.enum(ACKS) }),
+  lastSeq: countSchema,
+  // Of any reason: a later version may know more of them.
+  dropped: z.record(z.string().regex(/^\w{1,32}$/), countSchema),
+});
+
 function parseGoodbye(text: string): Goodbye {
-  const parsed: unknown = JSON.parse(text);
-  if (!isGoodbye(parsed)) throw new Error("the goodbye is not one of this version of hop");
-  return parsed;
-}
-
-function isGoodbye(value: unknown): value is Goodbye {
-  if (typeof value !== "object" || value === null) return false;
-  const { producer, lastSeq, dropped } = value as Partial<Goodbye>;
-  return (
-    isProducer(producer) && Number.isSafeInteger(lastSeq) && typeof dropped === "object" && dropped !== null
-  );
-}
-
-function isProducer(value: unknown): value is Producer {
-  if (typeof value !== "object" || value === null) return false;
-  const { id, recorder, ack } = value as Partial<Producer>;
-  return [id, recorder, ack].every((field) => typeof field === "string");
+  const { success, data } = goodbyeSchema.safeParse(JSON.parse(text));
+  if (!success) throw new Error("the goodbye is not one of this version of hop");
+  return data;
 }
