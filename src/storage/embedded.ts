@@ -1,5 +1,5 @@
 // The embedded default: a real Postgres under the data directory, shared by every hop process that opens it.
-import { existsSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { findBinaries } from "./embedded/binaries.ts";
@@ -78,9 +78,14 @@ export async function openEmbeddedPostgres(options: EmbeddedOptions): Promise<Em
   };
 }
 
-/** True when `openEmbeddedPostgres` would find a database and not make one. */
+/** False when `openEmbeddedPostgres` would make a database; true when it would find one, or say why it can do neither. */
 export function hasEmbeddedPostgres(dataDir: string): boolean {
-  return existsSync(join(dataDir, "postgres"));
+  try {
+    lstatSync(join(dataDir, "postgres"));
+    return true;
+  } catch (error) {
+    return errorCode(error) !== "ENOENT";
+  }
 }
 
 /**

@@ -1,8 +1,9 @@
 // Where the embedded database cannot work it says what to mend, and leaves what is there untouched.
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, readlink, symlink, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { hasEmbeddedPostgres } from "../../src/storage/embedded.ts";
 import { refusalOf, serverPid, Stage } from "../helpers/embedded-stage.ts";
 
 setDefaultTimeout(60_000);
@@ -58,4 +59,14 @@ test("a lost password is refused with the file to restore", async () => {
   const message = await refusalOf(stage.open(dataDir));
   expect(message).toContain("password authentication failed");
   expect(message).toContain("restore its password file");
+});
+
+test("a database that is no longer where its link points is missed, and no other is made in its place", async () => {
+  const dataDir = await stage.dataDir();
+  expect(hasEmbeddedPostgres(dataDir)).toBe(false);
+  await mkdir(dataDir);
+  await symlink(join(dataDir, "moved"), join(dataDir, "postgres"));
+  expect(hasEmbeddedPostgres(dataDir)).toBe(true);
+  expect(await refusalOf(stage.open(dataDir))).toContain("is not a complete database of hop");
+  expect(await readlink(join(dataDir, "postgres"))).toBe(join(dataDir, "moved"));
 });
