@@ -8,6 +8,7 @@ import { repeat } from "./lib/loop.ts";
 import { type Position, ReplicaRule } from "./links/replica-rule.ts";
 import { LOOKUP_OUTCOMES, ReplicatedLookup } from "./links/replicated-lookup.ts";
 import type { LookupBounds, RouteLookup, RouteSource } from "./links/resolve.ts";
+import { databaseAddress } from "./open-storage.ts";
 import { type Database, openDatabase } from "./storage/postgres/database.ts";
 import { PostgresReplica, primaryPosition } from "./storage/postgres/replica.ts";
 import { watchPool } from "./storage/postgres/watched-pool.ts";
@@ -110,9 +111,11 @@ async function checkReplica(
 }
 
 function openReplicaPool({ config, url, log }: ReplicaParts, started: AsyncDisposableStack): Database {
+  // Its files are read once: a pool that is opened again must not fail for them.
+  const address = databaseAddress("HOP_DATABASE_READ_URL", url);
   const open = () =>
     openDatabase({
-      address: { url },
+      address,
       connections: CONNECTIONS,
       statementTimeoutMs: config.statementTimeoutMs,
       applicationName: "hop replica",

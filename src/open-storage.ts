@@ -1,7 +1,10 @@
 // Opens the database that the configuration means: the one at HOP_DATABASE_URL, or the embedded one.
-import type { Config } from "./config.ts";
+import { readFileSync } from "node:fs";
+import { type ConnectionOptions, createSecureContext } from "node:tls";
+import { type Config, ConfigError } from "./config.ts";
 import { AppError } from "./lib/errors.ts";
 import type { Log } from "./lib/log.ts";
+import { parsePostgresUrl, type PostgresTls } from "./lib/postgres-url.ts";
 import { openEmbeddedPostgres } from "./storage/embedded.ts";
 import { asking, type Database, type DatabaseAddress, openDatabase } from "./storage/postgres/database.ts";
 import { watchPool } from "./storage/postgres/watched-pool.ts";
@@ -52,13 +55,44 @@ async function findDatabase(
   log: Log,
   opened: AsyncDisposableStack,
 ): Promise<DatabaseAddress> {
-  if (config.databaseUrl !== undefined) return { url: config.databaseUrl };
+  if (config.databaseUrl !== undefined) return databaseAddress("HOP_DATABASE_URL", config.databaseUrl);
   const embedded = await openEmbeddedPostgres({
     dataDir: config.dataDir,
     log: (message) => log.info({}, message),
   });
   opened.defer(() => embedded.close());
   return embedded.connection;
+}
+
+/** @throws ConfigError naming the variable, when the files that its URL names cannot be used */
+export function databaseAddress(variable: string, text: string): DatabaseAddress {
+  const parsed = parsePostgresUrl(text);
+  if (parsed === undefined) throw new ConfigError([`${variable}: it is no URL of Postgres`]);
+  const { url, socketDirectory, tls } = parsed;
+  try {
+    return {
+      url,
+      ...(socketDirectory !== undefined && { host: socketDirectory }),
+      ...(tls !== undefined && { ssl: readTls(tls) }),
+    };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError([
+      `${variable}: its certificates cannot be used (${reason}); correct sslrootcert, sslcert and sslkey`,
+    ]);
+  }
+}
+
+/** @throws when a file cannot be read, or is not what it should be: the driver would find out where nobody catches it */
+function readTls({ verifies, authorities, certificate, key }: PostgresTls): ConnectionOptions {
+  const [ca, cert, own] = [authorities, certificate, key].map((path) => path && readFileSync(path));
+  const files = { ca, cert, key: own };
+  createSecureContext(files);
+  return {
+    ...files,
+    rejectUnauthorized: verifies !== "nothing",
+    ...(verifies !== "host" && { checkServerIdentity: () => undefined }),
+  };
 }
 
 /**
@@ -89,7 +123,7 @@ export async function waitForPostgres(sql: Database, timeoutMs: number, log: Log
     } catch (error) {
       const reason = reasonOf(error);
       if (!(error instanceof AppError)) {
-        throw new Error(`HOP_DATABASE_URL: Postgres refuses (${reason}); correct the URL`, { cause: error });
+        throw new Error(`HOP_DATABASE_URL: ${refusalOf(reason)}`, { cause: error });
       }
       if (performance.now() > deadlineMs) {
         const seconds = Math.round(timeoutMs / 1_000);
@@ -107,4 +141,11 @@ export async function waitForPostgres(sql: Database, timeoutMs: number, log: Log
 function reasonOf(error: unknown): string {
   const cause = error instanceof AppError ? error.cause : error;
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** Of a server, or of this side where it does not believe the server. */
+function refusalOf(reason: string): string {
+  return /unable to (?:verify|get)|self.signed/i.test(reason)
+    ? `the certificate of Postgres is not trusted (${reason}); name its authority in the URL: sslrootcert=/path/to/ca.pem`
+    : `Postgres refuses (${reason}); correct the URL`;
 }

@@ -2,6 +2,7 @@
 
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { parsePostgresUrl } from "../lib/postgres-url.ts";
 import { parseSocketUrl } from "../lib/socket-url.ts";
 
 /** What a value may depend on besides its own text. */
@@ -83,20 +84,21 @@ export const origin = kind<string>(
       : NOT_ALLOWED,
 );
 
-/** Several hosts may be listed with commas, as postgres.js allows; hence not a plain URL. */
+/** Linux has room for no more (unix(7)), macOS for four less. */
+const SOCKET_PATH_MAX = 107;
+/** What Postgres makes in the directory of its socket. */
+const POSTGRES_SOCKET = "/.s.PGSQL.65535";
+
 export const postgresUrl = kind<string>(
   "postgres://user:password@host:port/database (postgresql:// will do), special characters in the password percent-encoded",
   (text) => {
-    const parts = /^(postgres(?:ql)?:\/\/(?:[^\s/?#@]*@)?)([^\s/?#@]*)((?:[/?]\S*)?)$/.exec(text);
-    if (parts === null) return NOT_ALLOWED;
-    const [, front = "", hosts = "", back = ""] = parts;
-    const good = hosts.split(",").every((host) => URL.canParse(`${front}${host}${back}`));
-    return good ? { value: text } : NOT_ALLOWED;
+    const url = parsePostgresUrl(text);
+    if (url === undefined) return NOT_ALLOWED;
+    return (url.socketDirectory ?? "").length > SOCKET_PATH_MAX - POSTGRES_SOCKET.length
+      ? { refused: `names a socket by more than ${SOCKET_PATH_MAX} characters` }
+      : { value: text };
   },
 );
-
-/** Linux has room for no more (unix(7)), macOS for four less. */
-const SOCKET_PATH_MAX = 107;
 
 export const redisUrls = kind<string>(
   "redis://host:port, rediss://host:port or unix:///path/to/redis.sock, several hosts with commas between them for a cluster",

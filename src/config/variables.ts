@@ -181,7 +181,7 @@ export const VARIABLES: { readonly [Name in Field]: VariableOf<Config[Name]> } =
     kind: kinds.postgresUrl,
     unset: "embedded Postgres",
     secret: true,
-    doc: "Postgres",
+    doc: "Postgres; at a Unix socket with ?host=/var/run/postgresql, over TLS with ?sslmode=verify-full&sslrootcert=/path/to/ca.pem",
   },
   databaseConnections: {
     name: "HOP_DATABASE_CONNECTIONS",

@@ -1,7 +1,7 @@
 // A Postgres that hop does not bring along, as an operator has one: server, pg_dump and pg_restore of this machine.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, mkdtempSync, rmSync } from "node:fs";
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Account, chooseAccount } from "../../src/storage/embedded/account.ts";
@@ -11,6 +11,14 @@ import { findPostgresPrograms } from "./postgres-programs.ts";
 import { waitFor } from "./wait-for.ts";
 
 const PROGRAM_MS = 60_000;
+
+/** PEM texts. */
+export interface ServerTls {
+  readonly certificate: string;
+  readonly key: string;
+  /** Whose certificates clients may show. */
+  readonly authority: string;
+}
 
 export class OwnPostgres {
   /** Of the database `postgres`, which is empty at first. */
@@ -26,8 +34,11 @@ export class OwnPostgres {
     this.#child = child;
   }
 
-  /** Makes a cluster and waits until it answers. It is killed when the test process ends. */
-  static async start(): Promise<OwnPostgres> {
+  /**
+   * Makes a cluster and waits until it answers. It is killed when the test process ends.
+   * @param tls it speaks TLS to who asks for it
+   */
+  static async start(tls?: ServerTls): Promise<OwnPostgres> {
     const programs = findPostgresPrograms();
     if (programs === undefined) throw new Error("no Postgres with pg_dump is installed");
     const account = await chooseAccount();
@@ -35,10 +46,18 @@ export class OwnPostgres {
     if (account !== undefined) chownSync(directory, account.uid, account.gid);
     const data = join(directory, "data");
     await must(join(programs, "initdb"), ["-D", data, "-U", "hop", "-A", "trust", "--no-sync"], account);
+    if (tls !== undefined) {
+      const files = { "server.crt": tls.certificate, "server.key": tls.key, "ca.crt": tls.authority };
+      for (const [name, text] of Object.entries(files)) {
+        writeFileSync(join(data, name), text, { mode: 0o600 });
+        if (account !== undefined) chownSync(join(data, name), account.uid, account.gid);
+      }
+    }
     const port = await freePort();
+    const place = ["-D", data, "-h", "127.0.0.1", "-p", String(port), "-k", directory];
     const child = spawn(
       join(programs, "postgres"),
-      ["-D", data, "-h", "127.0.0.1", "-p", String(port), "-k", directory],
+      [...place, ...(tls === undefined ? [] : ["-c", "ssl=on", "-c", "ssl_ca_file=ca.crt"])],
       {
         env: cleanEnvironment,
         stdio: "ignore",

@@ -80,6 +80,9 @@ describe("values", () => {
       "postgres://a b/hop",
       "postgres://u:p@ss@db/hop",
       "postgres://u:p/w@db/hop",
+      "postgres://u:p@/hop",
+      "postgres://u@%2Fa%zz/hop",
+      `postgres://u@/hop?host=/${"r".repeat(100)}`,
     ],
     HOP_REDIS_URL: [
       "cache:6379",

@@ -1,4 +1,5 @@
 // The connection pool, and what its errors mean.
+import type { ConnectionOptions } from "node:tls";
 import postgres from "postgres";
 import { DeadlineError, withDeadline } from "../../lib/deadline.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -10,9 +11,15 @@ export type Database = postgres.Sql<{ bigint: number }>;
 /** A pool, or one transaction of it. */
 export type Queryable = postgres.ISql<{ bigint: number }>;
 
-/** Where Postgres is: a URL, or the embedded server's socket. */
+/** Where Postgres is: a URL as the driver reads it and what the driver does not read in it, or the embedded server's socket. */
 export type DatabaseAddress =
-  | { readonly url: string }
+  | {
+      readonly url: string;
+      /** The directory of a socket, instead of the URL's. */
+      readonly host?: string;
+      /** Instead of what the URL says. */
+      readonly ssl?: ConnectionOptions;
+    }
   | {
       readonly path: string;
       readonly username: string;
@@ -56,7 +63,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
   };
   const { address } = options;
-  return "url" in address ? postgres(address.url, shared) : postgres({ ...address, ...shared });
+  if (!("url" in address)) return postgres({ ...address, ...shared });
+  const { url, ...special } = address;
+  return postgres(url, { ...special, ...shared });
 }
 
 /** SQLSTATEs and client codes that say "not now" rather than "never" (Postgres manual, appendix A). */
