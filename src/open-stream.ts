@@ -47,6 +47,8 @@ export function complain(log: Log): (error: unknown) => void {
 /** What the errors of a system and of a client mean to an operator. */
 function withHint(reason: string): string {
   if (reason.includes("isn't writeable")) return "there is no connection";
+  if (/unable to (?:verify|get)|self.signed/i.test(reason))
+    return `${reason}: if its authority is your own, start hop with NODE_EXTRA_CA_CERTS=/path/to/ca.pem`;
   if (reason.includes("EACCES")) return `${reason}: add hop's user to the socket's group`;
   // A server that hangs up does not say why: if it is not being restarted, these are the usual reasons.
   return /ECONNRESET|EPIPE/.test(reason)

@@ -29,6 +29,7 @@ const PROGRAMS: readonly Program[] = [
     package: "prometheus",
     isThere: () => which("prometheus") !== undefined && which("promtool") !== undefined,
   },
+  { name: "openssl", package: "openssl", isThere: () => which("openssl") !== undefined },
   { name: "nginx", package: "nginx-light", isThere: () => which("nginx") !== undefined },
 ];
 

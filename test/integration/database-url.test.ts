@@ -1,11 +1,9 @@
 // Postgres at the places and with the certificates that its URL names: a real server, a real authority, real sockets.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { databaseAddress } from "../../src/open-storage.ts";
 import { openDatabase } from "../../src/storage/postgres/database.ts";
+import { Certificates } from "../helpers/certificates.ts";
 import { errorOf } from "../helpers/error-of.ts";
 import { createTestDatabase } from "../helpers/database.ts";
 import { startHop } from "../helpers/hop-process.ts";
@@ -34,17 +32,18 @@ async function reach(url: string): Promise<{ tls: boolean; name: string | null }
 }
 
 describe("over TLS", () => {
-  const directory = mkdtempSync(join(tmpdir(), "hop-tls-"));
-  const file = (name: string) => join(directory, name);
+  const certificates = new Certificates();
+  const { directory } = certificates;
+  const file = (name: string) => certificates.path(name);
   let postgres: OwnPostgres;
   /** With a host name and an address in place of `postgres.url`'s. */
   const at = (host: string, parameters: string) => `${postgres.url.replace("127.0.0.1", host)}?${parameters}`;
 
   beforeAll(async () => {
-    makeAuthority("ca");
-    makeAuthority("other-ca");
-    issue("server", "ca", "DNS:localhost");
-    issue("client", "ca", "DNS:client");
+    certificates.makeAuthority("ca");
+    certificates.makeAuthority("other-ca");
+    certificates.issue("server", "ca", "DNS:localhost");
+    certificates.issue("client", "ca", "DNS:client");
     postgres = await OwnPostgres.start({
       certificate: readFileSync(file("server.crt"), "utf8"),
       key: readFileSync(file("server.key"), "utf8"),
@@ -53,53 +52,8 @@ describe("over TLS", () => {
   }, TIMEOUT_MS);
   afterAll(async () => {
     await postgres.stop();
-    rmSync(directory, { recursive: true, force: true });
+    certificates.remove();
   });
-
-  function openssl(...args: readonly string[]): void {
-    execFileSync("openssl", args, { cwd: directory, stdio: "pipe" });
-  }
-
-  function makeAuthority(name: string): void {
-    const key = [
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:prime256v1",
-      "-nodes",
-      "-keyout",
-      `${name}.key`,
-    ];
-    openssl("req", "-x509", ...key, "-out", `${name}.crt`, "-days", "2", "-subj", `/CN=${name}`);
-  }
-
-  function issue(name: string, authority: string, altName: string): void {
-    const key = [
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:prime256v1",
-      "-nodes",
-      "-keyout",
-      `${name}.key`,
-    ];
-    openssl("req", ...key, "-out", `${name}.csr`, "-subj", `/CN=${name}`);
-    writeFileSync(file(`${name}.ext`), `subjectAltName=${altName}`);
-    const by = ["-CA", `${authority}.crt`, "-CAkey", `${authority}.key`, "-CAcreateserial"];
-    openssl(
-      "x509",
-      "-req",
-      "-in",
-      `${name}.csr`,
-      ...by,
-      "-out",
-      `${name}.crt`,
-      "-days",
-      "2",
-      "-extfile",
-      `${name}.ext`,
-    );
-  }
 
   test.each([
     ["require believes any certificate", "127.0.0.1", "sslmode=require"],
