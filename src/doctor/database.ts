@@ -30,6 +30,7 @@ export async function examineDatabase(config: Config, log: Log): Promise<readonl
     return [
       judgeVersion(facts),
       judgeRole(facts),
+      judgeRights(facts),
       await judgeMigrations(storage.sql),
       judgeClock(facts),
       judgeConnections(facts, config),
@@ -47,6 +48,10 @@ const factsSchema = z.object({
   nowMs: z.coerce.number(),
   connections: z.coerce.number(),
   strangers: z.coerce.number(),
+  database: z.string(),
+  user: z.string(),
+  mayCreate: z.boolean(),
+  othersTables: z.coerce.number(),
   fsync: z.string(),
   synchronousCommit: z.string(),
 });
@@ -61,6 +66,10 @@ async function readFacts(sql: Database): Promise<DatabaseFacts> {
       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections,
       (SELECT count(*) FROM pg_stat_activity
         WHERE backend_type = 'client backend' AND application_name NOT LIKE 'hop%') AS strangers,
+      current_database() AS database, current_user AS user,
+      coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS "mayCreate",
+      (SELECT count(*) FROM pg_class
+        WHERE oid IN (to_regclass('links'), to_regclass('clicks')) AND NOT pg_has_role(relowner, 'USAGE')) AS "othersTables",
       current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS "synchronousCommit"`;
   return { ...factsSchema.parse(row), hostNowMs: (sentMs + Date.now()) / 2 };
 }
@@ -75,6 +84,20 @@ export function judgeRole({ replica }: DatabaseFacts): Finding {
   const name = "database role";
   if (!replica) return ok(name, "takes writes");
   return fail(name, "is a replica and takes no writes", "point HOP_DATABASE_URL at the primary");
+}
+
+/** hop makes and drops a table a day: reading and writing is not enough. */
+export function judgeRights({ database, user, mayCreate, othersTables }: DatabaseFacts): Finding {
+  const name = "database rights";
+  if (!mayCreate)
+    return fail(
+      name,
+      `${user} may not make tables in ${database}`,
+      `make it the owner: ALTER DATABASE "${database}" OWNER TO "${user}"`,
+    );
+  if (othersTables === 0) return ok(name, `${user} may change the schema`);
+  const mend = `give them to it, as a superuser, each table and sequence: ALTER TABLE … OWNER TO "${user}"`;
+  return fail(name, `the tables belong to somebody else than ${user}`, mend);
 }
 
 async function judgeMigrations(sql: Database): Promise<Finding> {

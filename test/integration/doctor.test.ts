@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
-import { freePort, type HopEnvironment, runHop } from "../helpers/hop-process.ts";
+import { freePort, type HopEnvironment, runHop, startHop } from "../helpers/hop-process.ts";
 import { TestRedis } from "../helpers/redis.ts";
 
 /** Starts of hop, and 5 s of patience with what does not answer. */
@@ -136,6 +136,65 @@ describe("what hop cannot run with is the one thing that fails, and the exit cod
     TIMEOUT_MS,
   );
 });
+
+test(
+  "a user of the database that may read and write and no more is found out, and given what is proposed it will do",
+  async () => {
+    const other = await createTestDatabase();
+    const { database: name } = other.connection;
+    const user = `${name}_user`;
+    const { sql } = other;
+    try {
+      await sql.unsafe(`CREATE ROLE ${user} LOGIN PASSWORD 'secret-word'`);
+      const url = new URL(other.url);
+      [url.username, url.password] = [user, "secret-word"];
+      const env = { HOP_DATABASE_URL: url.href };
+      const rights = async () => (await runDoctor(env)).failing;
+
+      expect(await rights()).toEqual([
+        {
+          name: "database rights",
+          status: "fail",
+          says: `${user} may not make tables in ${name}`,
+          mend: `make it the owner: ALTER DATABASE "${name}" OWNER TO "${user}"`,
+        },
+      ]);
+      const refused = await runHop(["migrate", "up"], { ...whole, ...env });
+      expect(refused).toEqual({
+        code: 1,
+        output:
+          "hop: the user of the database lacks rights (permission denied for schema public); `hop doctor` says what it needs\n",
+      });
+      await sql.unsafe(`ALTER DATABASE ${name} OWNER TO ${user}`);
+      expect(await rights()).toEqual([]);
+
+      expect((await runHop(["migrate", "up"], { ...whole, HOP_DATABASE_URL: other.url })).code).toBe(0);
+      expect(await rights()).toMatchObject([
+        {
+          says: `the tables belong to somebody else than ${user}`,
+          mend: `give them to it, as a superuser, each table and sequence: ALTER TABLE … OWNER TO "${user}"`,
+        },
+      ]);
+      const tables = await sql<{ name: string }[]>`
+        SELECT oid::regclass::text AS name FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND (relkind IN ('r', 'p')
+          OR relkind = 'S' AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'i'))`;
+      for (const table of tables) await sql.unsafe(`ALTER TABLE ${table.name} OWNER TO ${user}`);
+      expect(await rights()).toEqual([]);
+      const hop = await startHop(env);
+      expect(
+        (await hop.api("POST", "/api/v1/links", { url: "https://example.com/", code: "own" })).status,
+      ).toBe(201);
+      expect((await hop.api("GET", "/own")).status).toBe(302);
+      expect(await (await hop.api("GET", "/api/v1/links/own/stats")).json()).toMatchObject({ total: 1 });
+      expect(await hop.kill("SIGTERM")).toBe(0);
+    } finally {
+      await sql.unsafe(`REASSIGN OWNED BY ${user} TO CURRENT_USER; DROP OWNED BY ${user}; DROP ROLE ${user}`);
+      await other.drop();
+    }
+  },
+  TIMEOUT_MS,
+);
 
 describe("what hop runs with, and somebody will regret, is a warning, and the exit code is 0", () => {
   test.each<[string, string, RegExp, RegExp, () => Promise<HopEnvironment>]>([

@@ -103,6 +103,11 @@ export function isUnavailable(error: unknown): boolean {
   return UNAVAILABLE.has(error.code) || error.code.startsWith("08");
 }
 
+/** insufficient_privilege: an operator has to mend it. */
+function lacksRights(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && error.code === "42501";
+}
+
 interface Watch {
   readonly deadlineMs: number;
   /** Called when a question is asked; the result is called when its answer did not come. */
@@ -127,11 +132,17 @@ export async function asking<T>(sql: Queryable, question: () => Promise<T>): Pro
   return translating(() => withDeadline(question(), watch.deadlineMs, "asking Postgres", onSilence));
 }
 
-/** As `asking`, for work that may take as long as it needs. */
+/** As `asking`, for work that may take as long as it needs. @throws Error that says what to do where rights are lacking */
 export async function translating<T>(question: () => Promise<T>): Promise<T> {
   try {
     return await question();
   } catch (error) {
+    if (lacksRights(error)) {
+      throw new Error(
+        `the user of the database lacks rights (${error.message}); \`hop doctor\` says what it needs`,
+        { cause: error },
+      );
+    }
     if (!(error instanceof DeadlineError) && !isUnavailable(error)) throw error;
     throw new AppError("TEMPORARILY_UNAVAILABLE", "The database cannot be reached now; try again.", {
       cause: error,
