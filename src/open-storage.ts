@@ -122,7 +122,7 @@ export async function waitForPostgres(sql: Database, timeoutMs: number, log: Log
       return;
     } catch (error) {
       const reason = reasonOf(error);
-      if (!(error instanceof AppError)) {
+      if (!(error instanceof AppError) || POOLER_REFUSES.test(reason)) {
         throw new Error(`HOP_DATABASE_URL: ${refusalOf(reason)}`, { cause: error });
       }
       if (performance.now() > deadlineMs) {
@@ -143,8 +143,13 @@ function reasonOf(error: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** Of a server, or of this side where it does not believe the server. */
+/** PgBouncer's word; it has the code of what may pass. */
+const POOLER_REFUSES = /unsupported startup parameter/;
+
+/** Of a server, of a pooler in front of it, or of this side where it does not believe the server. */
 function refusalOf(reason: string): string {
+  if (POOLER_REFUSES.test(reason))
+    return `a pooler in front of Postgres refuses (${reason}); write the address of Postgres itself`;
   return /unable to (?:verify|get)|self.signed/i.test(reason)
     ? `the certificate of Postgres is not trusted (${reason}); name its authority in the URL: sslrootcert=/path/to/ca.pem`
     : `Postgres refuses (${reason}); correct the URL`;

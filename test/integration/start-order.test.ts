@@ -1,5 +1,7 @@
 // hop and its Postgres may start in any order; what waiting cannot mend is said at once.
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { freePort, runHop, startHop } from "../helpers/hop-process.ts";
 import { waitFor } from "../helpers/wait-for.ts";
@@ -46,4 +48,31 @@ test("a wrong password ends hop at once", async () => {
   });
   expect(code).toBe(1);
   expect(output).toContain("HOP_DATABASE_URL: Postgres refuses (password authentication failed");
+});
+
+test("a pooler that refuses the time limits ends hop at once, and hop says what to write instead", async () => {
+  // What PgBouncer says to the first message of a session.
+  const said = "SFATAL\0C08P01\0Munsupported startup parameter: statement_timeout\0\0";
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(4 + said.length);
+  const refusal = Buffer.concat([Buffer.from("E"), length, Buffer.from(said)]);
+  const pooler = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", () => socket.end(refusal));
+  }).listen(0, "127.0.0.1");
+  await once(pooler, "listening");
+  try {
+    const { port } = pooler.address() as AddressInfo;
+    const { code, output } = await runHop(["serve"], {
+      HOP_DATABASE_URL: `postgres://hop@127.0.0.1:${port}/hop`,
+      HOP_PORT: "0",
+      HOP_ADMIN_PORT: "0",
+    });
+    expect(code).toBe(1);
+    expect(output).toBe(
+      "hop: HOP_DATABASE_URL: a pooler in front of Postgres refuses (unsupported startup parameter: statement_timeout); write the address of Postgres itself\n",
+    );
+  } finally {
+    pooler.close();
+  }
 });
