@@ -110,16 +110,28 @@ export async function openConnections(storage: Storage, timeoutMs: number, log: 
 
 const RETRY_MS = 250;
 
+/** MERGE came with it. */
+const OLDEST_POSTGRES = 15;
+
 /**
- * Waits until Postgres accepts connections, as after a restart of both. A refusal that waiting cannot mend, such as a wrong
- * password, is thrown at once. @throws Error that says what to mend
+ * Waits until Postgres accepts connections, as after a restart of both. What waiting cannot mend, such as a wrong password,
+ * is thrown at once. @throws Error that says what to mend
  */
 export async function waitForPostgres(sql: Database, timeoutMs: number, log: Log): Promise<void> {
+  const major = await firstAnswer(sql, timeoutMs, log);
+  if (major < OLDEST_POSTGRES)
+    throw new Error(`HOP_DATABASE_URL: Postgres ${major} is too old; use ${OLDEST_POSTGRES} or newer`);
+}
+
+/** Postgres's major version. */
+async function firstAnswer(sql: Database, timeoutMs: number, log: Log): Promise<number> {
   const deadlineMs = performance.now() + timeoutMs;
+  const askVersion = () =>
+    sql<{ major: number }[]>`SELECT current_setting('server_version_num')::integer / 10000 AS major`;
   for (let attempt = 1; ; attempt++) {
     try {
-      await asking(sql, () => sql`SELECT 1`);
-      return;
+      const [{ major } = { major: 0 }] = await asking(sql, askVersion);
+      return major;
     } catch (error) {
       const reason = reasonOf(error);
       if (!(error instanceof AppError) || POOLER_REFUSES.test(reason)) {

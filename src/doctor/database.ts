@@ -8,7 +8,6 @@ import type { Database } from "../storage/postgres/database.ts";
 import { migrationStatus } from "../storage/postgres/migrate.ts";
 import { fail, type Finding, ok, PATIENCE_MS, warn } from "./finding.ts";
 
-const OLDEST_MAJOR = 15;
 /** Expiry, days and staleness are read off both clocks. */
 const CLOCK_WARN_MS = 1_000;
 const CLOCK_FAIL_MS = 60_000;
@@ -28,7 +27,7 @@ export async function examineDatabase(config: Config, log: Log): Promise<readonl
     await waitForPostgres(storage.sql, PATIENCE_MS, log);
     const facts = await readFacts(storage.sql);
     return [
-      judgeVersion(facts),
+      ok("database version", `Postgres ${facts.version}`),
       judgeRole(facts),
       judgeRights(facts),
       await judgeMigrations(storage.sql),
@@ -42,8 +41,7 @@ export async function examineDatabase(config: Config, log: Log): Promise<readonl
 }
 
 const factsSchema = z.object({
-  version: z.coerce.number(),
-  versionText: z.string(),
+  version: z.string(),
   replica: z.boolean(),
   nowMs: z.coerce.number(),
   connections: z.coerce.number(),
@@ -61,7 +59,7 @@ async function readFacts(sql: Database): Promise<DatabaseFacts> {
   // The first question may have to connect; the second is answered at once, and its time is compared.
   const sentMs = Date.now();
   const [row] = await sql`
-    SELECT current_setting('server_version_num') AS version, current_setting('server_version') AS "versionText",
+    SELECT current_setting('server_version') AS version,
       pg_is_in_recovery() AS replica, extract(epoch FROM clock_timestamp()) * 1000 AS "nowMs",
       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections,
       (SELECT count(*) FROM pg_stat_activity
@@ -72,12 +70,6 @@ async function readFacts(sql: Database): Promise<DatabaseFacts> {
         WHERE oid IN (to_regclass('links'), to_regclass('clicks')) AND NOT pg_has_role(relowner, 'USAGE')) AS "othersTables",
       current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS "synchronousCommit"`;
   return { ...factsSchema.parse(row), hostNowMs: (sentMs + Date.now()) / 2 };
-}
-
-export function judgeVersion({ version, versionText }: DatabaseFacts): Finding {
-  const name = "database version";
-  if (version >= OLDEST_MAJOR * 10_000) return ok(name, `Postgres ${versionText}`);
-  return fail(name, `Postgres ${versionText} is too old`, `use Postgres ${OLDEST_MAJOR} or newer`);
 }
 
 export function judgeRole({ replica }: DatabaseFacts): Finding {

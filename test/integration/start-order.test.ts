@@ -76,3 +76,21 @@ test("a pooler that refuses the time limits ends hop at once, and hop says what 
     pooler.close();
   }
 });
+
+test("a Postgres that is too old ends hop at once", async () => {
+  const old = await createTestDatabase();
+  try {
+    const { database: name } = old.connection;
+    await old.sql.unsafe(`
+      CREATE SCHEMA older;
+      CREATE FUNCTION older.current_setting(text) RETURNS text LANGUAGE sql AS $$ SELECT '140012' $$;
+      ALTER DATABASE ${name} SET search_path = older, pg_catalog, public`);
+    const env = { HOP_DATABASE_URL: old.url, HOP_PORT: "0", HOP_ADMIN_PORT: "0" };
+    expect(await runHop(["serve"], env)).toEqual({
+      code: 1,
+      output: "hop: HOP_DATABASE_URL: Postgres 14 is too old; use 15 or newer\n",
+    });
+  } finally {
+    await old.drop();
+  }
+});
