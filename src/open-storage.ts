@@ -5,6 +5,7 @@ import { type Config, ConfigError } from "./config.ts";
 import { AppError } from "./lib/errors.ts";
 import type { Log } from "./lib/log.ts";
 import { parsePostgresUrl, type PostgresTls } from "./lib/postgres-url.ts";
+import { isUntrusted } from "./lib/tls.ts";
 import { openEmbeddedPostgres } from "./storage/embedded.ts";
 import { asking, type Database, type DatabaseAddress, openDatabase } from "./storage/postgres/database.ts";
 import { watchPool } from "./storage/postgres/watched-pool.ts";
@@ -162,7 +163,7 @@ const POOLER_REFUSES = /unsupported startup parameter/;
 function refusalOf(reason: string): string {
   if (POOLER_REFUSES.test(reason))
     return `a pooler in front of Postgres refuses (${reason}); write the address of Postgres itself`;
-  return /unable to (?:verify|get)|self.signed/i.test(reason)
+  return isUntrusted(reason)
     ? `the certificate of Postgres is not trusted (${reason}); name its authority in the URL: sslrootcert=/path/to/ca.pem`
     : `Postgres refuses (${reason}); correct the URL`;
 }

@@ -1,6 +1,7 @@
 // Opens the stream of clicks that the configuration means: its sending end for servers, its Redis for workers and commands.
 import { type Config, ConfigError } from "./config.ts";
 import { type Log, warnSeldom } from "./lib/log.ts";
+import { isUntrusted } from "./lib/tls.ts";
 import {
   connected,
   isCluster,
@@ -47,7 +48,7 @@ export function complain(log: Log): (error: unknown) => void {
 /** What the errors of a system and of a client mean to an operator. */
 function withHint(reason: string): string {
   if (reason.includes("isn't writeable")) return "there is no connection";
-  if (/unable to (?:verify|get)|self.signed/i.test(reason))
+  if (isUntrusted(reason))
     return `${reason}: if its authority is your own, start hop with NODE_EXTRA_CA_CERTS=/path/to/ca.pem`;
   if (reason.includes("EACCES")) return `${reason}: add hop's user to the socket's group`;
   // A server that hangs up does not say why: if it is not being restarted, these are the usual reasons.
