@@ -1,6 +1,5 @@
 // Keeps totals and dimensions close behind the stored clicks: by itself, and at once for whoever is about to read them.
 import { Coalescer } from "../lib/coalescer.ts";
-import { DeadlineError } from "../lib/deadline.ts";
 import { type Loop, repeat } from "../lib/loop.ts";
 
 /** How long a round may be waited for: "patient" until it is done, "hurried" only if little waits and nobody else is at it. */
@@ -70,14 +69,11 @@ export class RollupKeeper {
    * Call before reading statistics. They then hold every click stored before the call, unless more than a reader's set is
    * waiting: then the background is at work on them, and the statistics' `asOf` says how far it is. So it does when the round
    * fails, as on a Postgres whose disk is full: what is there can be read.
-   *
-   * @throws when the store does not answer, and would be waited for twice
    */
   async freshen(): Promise<void> {
     try {
       await this.#readers.submit(undefined);
     } catch (error) {
-      if (error instanceof Error && error.cause instanceof DeadlineError) throw error;
       this.#onError(error);
     }
   }

@@ -1,4 +1,4 @@
-// URLs of Postgres as libpq reads them (Postgres manual, 34.1.1.2 and 34.1.2), for a driver that does not know all of it.
+// URLs of Postgres: sockets and certificates as libpq spells them (Postgres manual, 34.1.1.2 and 34.1.2), which the driver does not know.
 
 export interface PostgresUrl {
   /** For the driver: hosts, user and database, and the parameters that are its own or the server's. */

@@ -6,7 +6,7 @@ import { openDatabase } from "../../src/storage/postgres/database.ts";
 import { Certificates } from "../helpers/certificates.ts";
 import { errorOf } from "../helpers/error-of.ts";
 import { createTestDatabase } from "../helpers/database.ts";
-import { startHop } from "../helpers/hop-process.ts";
+import { runHop, startHop } from "../helpers/hop-process.ts";
 import { OwnPostgres } from "../helpers/own-postgres.ts";
 
 const TIMEOUT_MS = 60_000;
@@ -106,6 +106,16 @@ describe("over TLS", () => {
   ])("%s", async (_, host, parameters, reason) => {
     const url = at(host, parameters.replace("sslrootcert=", `sslrootcert=${directory}/`));
     expect(String(await errorOf(reach(url)))).toMatch(reason);
+  });
+
+  test("of an authority that nobody named hop says how to name it", async () => {
+    const { code, output } = await runHop(["doctor"], {
+      HOP_DATABASE_URL: at("localhost", "sslmode=verify-full"),
+    });
+    expect(output).toMatch(
+      /^fail {2}database +HOP_DATABASE_URL: the certificate of Postgres is not trusted \(.+\); name its authority in the URL: sslrootcert=\/path\/to\/ca\.pem$/m,
+    );
+    expect(code).toBe(1);
   });
 
   test("hop shows its own certificate", async () => {

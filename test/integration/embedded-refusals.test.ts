@@ -26,6 +26,7 @@ test("a platform without Postgres is refused, and nothing is made", async () => 
 test("a data directory that cannot be written is refused, and nothing is made", async () => {
   const dataDir = await stage.dataDir();
   await writeFile(dataDir, "a file");
+  expect(hasEmbeddedPostgres(dataDir)).toBe(true);
   const inFile = await refusalOf(stage.open(join(dataDir, "below")));
   expect(inFile).toStartWith(`HOP_DATA_DIR: cannot write to ${join(dataDir, "below")}`);
   // Nobody, not even root, makes directories in /proc.

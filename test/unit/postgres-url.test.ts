@@ -18,9 +18,10 @@ describe("the driver is given", () => {
   ])("%s as it is", (text) => {
     const parsed = parsePostgresUrl(text);
     expect(parsed).toMatchObject({ socketDirectory: undefined, tls: undefined });
-    const [asked, given] = [new URL(text.replace(",b", "")), new URL((parsed?.url ?? "").replace(",b", ""))];
-    expect(given.href.split("?")[0]).toBe(asked.href.split("?")[0] ?? "");
-    expect([...given.searchParams]).toEqual([...asked.searchParams]);
+    const [[askedPlace, asked], [givenPlace, given]] = [text.split("?"), (parsed?.url ?? "").split("?")];
+    expect(givenPlace).toBe(askedPlace);
+    // Spelled otherwise, they say the same.
+    expect([...new URLSearchParams(given)]).toEqual([...new URLSearchParams(asked)]);
   });
 
   test("no channel binding, which it would pass on to the server", () => {
