@@ -14,9 +14,10 @@ import { addServe } from "./commands/serve.ts";
 import { addServeProcess } from "./commands/serve-process.ts";
 import { addWork } from "./commands/work.ts";
 import { ConfigError } from "./config.ts";
+import { explain } from "./lib/errors.ts";
 import { createMask } from "./lib/secrets.ts";
 
-/** A command could not do its work; what it prints says why. (`hop ledger` has codes of its own.) */
+/** A command could not do its work; what it prints says why. (A command that has set a code of its own keeps it.) */
 const EXIT_FAILED = 1;
 /** The configuration or the command line has to be mended. */
 const EXIT_USAGE = 64;
@@ -41,9 +42,8 @@ addBench(program);
 try {
   await program.parseAsync();
 } catch (error) {
-  const problems =
-    error instanceof ConfigError ? error.problems : [error instanceof Error ? error.message : String(error)];
+  const problems = error instanceof ConfigError ? error.problems : [explain(error)];
   const mask = createMask();
   for (const problem of problems) console.error(`hop: ${mask(problem)}`);
-  process.exitCode = error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED;
+  process.exitCode ||= error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -3,6 +3,7 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { Config } from "./config.ts";
 import { systemClock } from "./lib/clock.ts";
 import { withDeadline } from "./lib/deadline.ts";
+import { reasonOf } from "./lib/errors.ts";
 import type { Log } from "./lib/log.ts";
 import { repeat } from "./lib/loop.ts";
 import { type Position, ReplicaRule } from "./links/replica-rule.ts";
@@ -105,8 +106,7 @@ async function checkReplica(
       return { problem: "it is a replica of another server than HOP_DATABASE_URL" };
     return { replayed: asked.position };
   } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    return { problem: cause instanceof Error ? cause.message : String(cause) };
+    return { problem: reasonOf(error) };
   }
 }
 

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { type ConnectionOptions, createSecureContext } from "node:tls";
 import { type Config, ConfigError } from "./config.ts";
-import { AppError } from "./lib/errors.ts";
+import { AppError, errorMessage, reasonOf } from "./lib/errors.ts";
 import type { Log } from "./lib/log.ts";
 import { parsePostgresUrl, type PostgresTls } from "./lib/postgres-url.ts";
 import { isUntrusted } from "./lib/tls.ts";
@@ -77,7 +77,7 @@ export function databaseAddress(variable: string, text: string): DatabaseAddress
       ...(tls !== undefined && { ssl: readTls(tls) }),
     };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorMessage(error);
     throw new ConfigError([
       `${variable}: its certificates cannot be used (${reason}); correct sslrootcert, sslcert and sslkey`,
     ]);
@@ -149,11 +149,6 @@ async function firstAnswer(sql: Database, timeoutMs: number, log: Log): Promise<
       await Bun.sleep(RETRY_MS);
     }
   }
-}
-
-function reasonOf(error: unknown): string {
-  const cause = error instanceof AppError ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 /** PgBouncer's word; it has the code of what may pass. */

@@ -1,5 +1,6 @@
 // Opens the stream of clicks that the configuration means: its sending end for servers, its Redis for workers and commands.
 import { type Config, ConfigError } from "./config.ts";
+import { errorMessage } from "./lib/errors.ts";
 import { type Log, warnSeldom } from "./lib/log.ts";
 import { isUntrusted } from "./lib/tls.ts";
 import {
@@ -41,7 +42,7 @@ export function streamPlace(config: Config): StreamPlace {
 /** Says that Redis is away, without the URL, which may hold a password. */
 export function complain(log: Log): (error: unknown) => void {
   return warnSeldom(log, "Redis does not answer; trying again", (error) => ({
-    reason: withHint(error instanceof Error ? error.message : String(error)),
+    reason: withHint(errorMessage(error)),
   }));
 }
 

@@ -1,5 +1,5 @@
 // Moves batches from a queue into the store: nothing leaves the queue before the store has confirmed it.
-import { AppError } from "../lib/errors.ts";
+import { AppError, errorMessage } from "../lib/errors.ts";
 import { interval } from "../lib/loop.ts";
 import type { ClickBatch, Producer } from "./click.ts";
 import type { ClickStore } from "./ports.ts";
@@ -202,7 +202,7 @@ export class Ingester {
     const { queue, maxDeliveries, onRefused } = this.#options;
     onRefused(entry, error);
     if ((await queue.deliveries(entry)) < maxDeliveries) return;
-    await this.#bury(entry, error instanceof Error ? error.message : String(error));
+    await this.#bury(entry, errorMessage(error));
   }
 
   async #bury(entry: QueueEntry, reason: string): Promise<void> {

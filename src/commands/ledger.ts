@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { judgeLedger, type LedgerReport, type Verdict } from "../clicks/ledger.ts";
 import { joinTransits, type Transit } from "../clicks/transit.ts";
 import { type Config, ConfigError } from "../config.ts";
+import { explain } from "../lib/errors.ts";
 import { PostgresClickReader } from "../storage/postgres/click-reader.ts";
 import { batchesInTransit } from "../storage/redis/stream-facts.ts";
 import { batchesInSpool } from "../storage/spool/contents.ts";
@@ -21,14 +22,13 @@ export function addLedger(program: Command): void {
     .option("--json", "as JSON")
     .action(async (options: { json?: true }) => {
       const report = await decide();
-      if (report === undefined) return;
       console.log(options.json ? JSON.stringify(report, undefined, 2) : table(report));
       process.exitCode = EXIT_CODES[report.verdict];
     });
 }
 
-/** Undefined when it could not even be asked, which is said on stderr. */
-async function decide(): Promise<LedgerReport | undefined> {
+/** @throws with the exit code set when it could not even be asked */
+async function decide(): Promise<LedgerReport> {
   try {
     return await withSchema(async (sql) => {
       const reader = new PostgresClickReader(sql);
@@ -45,10 +45,7 @@ async function decide(): Promise<LedgerReport | undefined> {
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     process.exitCode = EXIT_CODES.undecided;
-    console.error(
-      `hop: the ledger could not be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
-    return undefined;
+    throw new Error(`the ledger could not be read: ${explain(error)}`, { cause: error });
   }
 }
 

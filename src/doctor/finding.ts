@@ -1,5 +1,5 @@
 // What `hop doctor` finds: one thing that was looked at, how it is, and how to mend it.
-import { AppError } from "../lib/errors.ts";
+import { reasonOf } from "../lib/errors.ts";
 import { withDeadline } from "../lib/deadline.ts";
 
 /** `warn`: hop runs, and some day somebody will wish it had been mended. `fail`: hop does not run, or breaks a promise. */
@@ -52,9 +52,4 @@ export async function examine(name: string, look: Examination): Promise<readonly
 export function worst(findings: readonly Finding[]): Status {
   if (findings.some(({ status }) => status === "fail")) return "fail";
   return findings.some(({ status }) => status === "warn") ? "warn" : "ok";
-}
-
-function reasonOf(error: unknown): string {
-  const cause = error instanceof AppError && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
 }

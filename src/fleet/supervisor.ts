@@ -1,4 +1,5 @@
 // Several processes on one port: starts them, brings back what crashes, replaces them one after another, stops them all.
+import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { interval } from "../lib/loop.ts";
 import type { Crashes } from "./crashes.ts";
@@ -157,7 +158,7 @@ export class Supervisor {
       await next.ready;
     } catch (error) {
       await next.stop("now");
-      return `process ${slot.number}: ${error instanceof Error ? error.message : String(error)}`;
+      return `process ${slot.number}: ${errorMessage(error)}`;
     }
     this.#options.onRestart("reload");
     const old = slot.process;

@@ -46,3 +46,19 @@ export class AppError extends Error {
 export function invalid(path: string, message: string): AppError {
   return new AppError("INVALID", `${path}: ${message}`, { fields: [{ path, message }] });
 }
+
+/** What was thrown, in words: its message, or whatever it is as text. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** For operators: what is behind an expected failure, where the failure names it; else as `errorMessage`. */
+export function reasonOf(error: unknown): string {
+  return errorMessage(error instanceof AppError ? (error.cause ?? error) : error);
+}
+
+/** What happened and, in brackets, what is behind it: for whoever typed the command. API users get the message alone. */
+export function explain(error: unknown): string {
+  const [message, reason] = [errorMessage(error), reasonOf(error)];
+  return message === reason ? message : `${message} (${reason})`;
+}

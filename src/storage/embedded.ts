@@ -3,7 +3,8 @@ import { lstatSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { findBinaries } from "./embedded/binaries.ts";
-import { errorCode, errorMessage, pause, refusal } from "./embedded/bounded.ts";
+import { errorMessage } from "../lib/errors.ts";
+import { errorCode, pause, refusal } from "./embedded/bounded.ts";
 import { openCluster, prepareDataDir, ROLE, type Cluster } from "./embedded/cluster.ts";
 import { takeFileLock } from "./embedded/file-lock.ts";
 import {

@@ -213,7 +213,7 @@ describe("hop ledger", () => {
     const away = await runHop(["ledger"], { HOP_DATABASE_URL: "postgres://u:p@127.0.0.1:1/x" });
     expect([away.code, away.output]).toEqual([
       2,
-      "hop: the ledger could not be read: The database cannot be reached now; try again.\n",
+      "hop: the ledger could not be read: The database cannot be reached now; try again. (connect ECONNREFUSED 127.0.0.1:1)\n",
     ]);
   });
 });

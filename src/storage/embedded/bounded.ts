@@ -1,6 +1,7 @@
 // Everything the embedded database waits for outside this process, with a bound: promises, programs, pauses.
 import { spawn } from "node:child_process";
 import { setTimeout as timer } from "node:timers/promises";
+import { errorMessage } from "../../lib/errors.ts";
 
 /** Children get nothing of our environment: it holds secrets, and Postgres would read PG* from it. */
 export const cleanEnvironment = { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", LC_ALL: "C", TZ: "UTC" };
@@ -9,10 +10,6 @@ export const cleanEnvironment = { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", LC_ALL:
 export function errorCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;
   return typeof error.code === "string" ? error.code : undefined;
-}
-
-export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** A reason not to start, for whoever runs hop: what is wrong, and how to mend it. */

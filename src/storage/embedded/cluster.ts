@@ -19,7 +19,8 @@ import {
 import { dirname, join } from "node:path";
 import { canEnter, chooseAccount, makeSystemDir, ownUid, type Account } from "./account.ts";
 import { reachableBinaries, type Binaries } from "./binaries.ts";
-import { errorCode, errorMessage, pause, refusal, run } from "./bounded.ts";
+import { errorMessage } from "../../lib/errors.ts";
+import { errorCode, pause, refusal, run } from "./bounded.ts";
 
 /** One Postgres data directory and what is needed to run and to enter it. */
 export interface Cluster {

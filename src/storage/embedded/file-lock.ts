@@ -1,7 +1,8 @@
 // A lock between processes that the kernel drops when its holder dies, however it dies.
 import { chmod } from "node:fs/promises";
 import { Database } from "bun:sqlite";
-import { errorCode, errorMessage, pause, refusal } from "./bounded.ts";
+import { errorMessage } from "../../lib/errors.ts";
+import { errorCode, pause, refusal } from "./bounded.ts";
 
 /**
  * Takes the lock on `path`, which is created empty and never removed; the result releases it. SQLite is here for its

@@ -18,7 +18,8 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { canEnter, ownUid } from "./account.ts";
-import { cleanEnvironment, errorCode, errorMessage, pause, refusal, run } from "./bounded.ts";
+import { errorMessage } from "../../lib/errors.ts";
+import { cleanEnvironment, errorCode, pause, refusal, run } from "./bounded.ts";
 import type { Cluster } from "./cluster.ts";
 
 /** What postmaster.pid says about a server that is verified to be alive and to serve this data directory. */

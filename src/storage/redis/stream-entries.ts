@@ -5,6 +5,7 @@ import { encodeBatch } from "../../clicks/batch-encoder.ts";
 import { ACKS, RECORDERS } from "../../clicks/batch-format.ts";
 import type { ClickBatch } from "../../clicks/click.ts";
 import type { Goodbye, QueueContent } from "../../clicks/ingest.ts";
+import { errorMessage } from "../../lib/errors.ts";
 
 /** All workers read through this consumer group. */
 export const GROUP = "hop";
@@ -75,7 +76,7 @@ export function contentOf(fields: readonly Buffer[], known?: KnownParts): QueueC
     return { kind: "unreadable", reason: "the entry has neither a batch nor a goodbye" };
   } catch (error) {
     // Whatever a decoder throws at bytes that hop did not write, or a later version did.
-    return { kind: "unreadable", reason: error instanceof Error ? error.message : String(error) };
+    return { kind: "unreadable", reason: errorMessage(error) };
   }
 }
 
