@@ -160,6 +160,7 @@ async function listen(
       statementTimeoutMs: config.statementTimeoutMs,
       applicationName: "hop listener",
     },
+    sql: storage.sql,
     onChange: (code, sentAtMs, version) => {
       lookups.changed(code);
       shared?.changed(code, version);

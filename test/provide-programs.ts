@@ -30,6 +30,7 @@ const PROGRAMS: readonly Program[] = [
     isThere: () => which("prometheus") !== undefined && which("promtool") !== undefined,
   },
   { name: "openssl", package: "openssl", isThere: () => which("openssl") !== undefined },
+  { name: "pgbouncer", package: "pgbouncer", isThere: () => which("pgbouncer") !== undefined },
   { name: "nginx", package: "nginx-light", isThere: () => which("nginx") !== undefined },
 ];
 

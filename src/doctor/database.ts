@@ -1,10 +1,13 @@
 // Is the database there, new enough, safe, in time, and large enough for the processes that will ask it?
 import { z } from "zod";
 import type { Config } from "../config.ts";
+import { withDeadline } from "../lib/deadline.ts";
+import { reasonOf } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { openStorage, waitForPostgres } from "../open-storage.ts";
+import { openStorage, type Storage, waitForPostgres } from "../open-storage.ts";
 import { hasEmbeddedPostgres } from "../storage/embedded.ts";
 import type { Database } from "../storage/postgres/database.ts";
+import { LinkListener } from "../storage/postgres/listener.ts";
 import { migrationStatus } from "../storage/postgres/migrate.ts";
 import { fail, type Finding, ok, PATIENCE_MS, warn } from "./finding.ts";
 
@@ -34,6 +37,7 @@ export async function examineDatabase(config: Config, log: Log): Promise<readonl
       judgeClock(facts),
       judgeConnections(facts, config),
       judgeSafety(facts),
+      ...(config.cache === "off" || facts.replica ? [] : [await tryListening(storage, config, log)]),
     ];
   } finally {
     await storage.close();
@@ -122,6 +126,32 @@ export function judgeConnections(
   const mend = "lower HOP_DATABASE_CONNECTIONS or HOP_WORKERS, or raise max_connections";
   if (wanted > free) return fail(name, says, mend);
   return wanted > free * TIGHT ? warn(name, says, mend) : ok(name, says);
+}
+
+/** An edit must reach the caches of all servers; a pooler may keep it from them. (A replica takes no listeners.) */
+async function tryListening(storage: Storage, config: Config, log: Log): Promise<Finding> {
+  const nothing = () => undefined;
+  const listener = new LinkListener({
+    database: {
+      address: storage.address,
+      statementTimeoutMs: config.statementTimeoutMs,
+      applicationName: "hop doctor",
+    },
+    sql: storage.sql,
+    onChange: nothing,
+    onGap: nothing,
+    onListening: nothing,
+    log,
+  });
+  const name = "changed links";
+  try {
+    await withDeadline(listener.listening, 2 * PATIENCE_MS, "listening for changed links");
+    return ok(name, "servers hear of them");
+  } catch (error) {
+    return fail(name, "servers would not hear of them", reasonOf(error));
+  } finally {
+    await listener.close();
+  }
 }
 
 /** Other hosts and hop work need some too. */

@@ -24,6 +24,7 @@ beforeEach(async () => {
   [heard, versions, listening, gaps] = [[], [], [], 0];
   listener = new LinkListener({
     database: { address: { url: database.url }, statementTimeoutMs: 5_000, applicationName: "test listener" },
+    sql: database.sql,
     onChange: (code, sentAtMs, version) => {
       expect(Math.abs(Date.now() - sentAtMs)).toBeLessThan(60_000);
       heard.push(code);
