@@ -130,7 +130,6 @@ export function judgeConnections(
 
 /** An edit must reach the caches of all servers; a pooler may keep it from them. (A replica takes no listeners.) */
 async function tryListening(storage: Storage, config: Config, log: Log): Promise<Finding> {
-  const nothing = () => undefined;
   const listener = new LinkListener({
     database: {
       address: storage.address,
@@ -153,6 +152,8 @@ async function tryListening(storage: Storage, config: Config, log: Log): Promise
     await listener.close();
   }
 }
+
+const nothing = () => undefined;
 
 /** Other hosts and hop work need some too. */
 const TIGHT = 0.8;
