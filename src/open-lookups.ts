@@ -6,11 +6,6 @@ import { fresh, type LookupBounds, type RouteSource } from "./links/resolve.ts";
 import { openReplica, type ReplicaReads } from "./open-replica.ts";
 import type { Storage } from "./open-storage.ts";
 
-export interface Lookups extends ReplicaReads {
-  /** Lookups depend on hearing of changes, with or without a cache. */
-  readonly replicated: boolean;
-}
-
 interface LookupParts {
   readonly config: Config;
   readonly storage: Pick<Storage, "hotSql">;
@@ -24,14 +19,13 @@ export function openLookups(
   bounds: LookupBounds,
   started: AsyncDisposableStack,
   primary: (bounds: LookupBounds) => RouteSource,
-): Lookups {
+): ReplicaReads {
   const url = config.databaseReadUrl;
-  if (url === undefined) return { source: fresh(primary(bounds)), replicated: false, ...INDIFFERENT };
-  const reads = openReplica(
+  if (url === undefined) return { source: fresh(primary(bounds)), ...INDIFFERENT };
+  return openReplica(
     { config, url, primarySql: storage.hotSql, primary, bounds, registry: instruments.registry, log },
     started,
   );
-  return { ...reads, replicated: true };
 }
 
 /** The primary is never behind, so nothing has to be told to its lookups. */

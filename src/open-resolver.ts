@@ -9,7 +9,8 @@ import { batchedLookup, directLookup, type FindingSource, type Resolver, uncache
 import { type CacheResult, RouteCache } from "./links/route-cache.ts";
 import { SharedRouteCache } from "./links/shared-cache.ts";
 import { Trust } from "./links/trust.ts";
-import { type Lookups, openLookups } from "./open-lookups.ts";
+import { openLookups } from "./open-lookups.ts";
+import type { ReplicaReads } from "./open-replica.ts";
 import { complain, redisAddress } from "./open-stream.ts";
 import type { Storage } from "./open-storage.ts";
 import { PostgresLinkStore } from "./storage/postgres/links.ts";
@@ -37,6 +38,11 @@ const MEMORY_LABELS = {
   stale: "memory stale",
 } as const satisfies Record<CacheResult, string>;
 
+/** Caches depend on hearing of changed links, and so do lookups at a replica. */
+export function listensForChanges({ cache, databaseReadUrl }: Config): boolean {
+  return cache !== "off" || databaseReadUrl !== undefined;
+}
+
 /** `invalidate` is for changes that this process makes, so that it need not wait to hear of them. */
 export async function openResolver(
   parts: ResolverParts,
@@ -57,7 +63,7 @@ export async function openResolver(
   const shared = tiered ? await openSharedCache(parts, lookups, started) : undefined;
   const source = shared ?? lookups.source;
   const memory = cache === "memory" || cache === "tiered" ? createMemoryCache(parts, source) : undefined;
-  if (cache !== "off" || lookups.replicated) await listen(parts, { lookups, shared, memory }, started);
+  if (listensForChanges(config)) await listen(parts, { lookups, shared, memory }, started);
   return {
     resolver: memory ?? uncached(source),
     invalidate: (code) => {
@@ -90,7 +96,7 @@ const now = () => performance.now();
 /** Waits no longer for Redis than for a connection: until it answers, Postgres is asked. */
 async function openSharedCache(
   { config, instruments, log }: ResolverParts,
-  { source }: Lookups,
+  { source }: ReplicaReads,
   started: AsyncDisposableStack,
 ): Promise<SharedRouteCache> {
   const { cacheTimeoutMs: timeoutMs, cacheTtlMs: ttlMs } = config;
@@ -143,7 +149,7 @@ async function openSharedCache(
 
 /** Who has to hear of changes. */
 interface Listeners {
-  readonly lookups: Lookups;
+  readonly lookups: ReplicaReads;
   readonly shared: SharedRouteCache | undefined;
   readonly memory: RouteCache | undefined;
 }

@@ -4,16 +4,19 @@ import type { Config } from "../config.ts";
 import { withDeadline } from "../lib/deadline.ts";
 import { reasonOf } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { listensForChanges } from "../open-resolver.ts";
 import { openStorage, type Storage, waitForPostgres } from "../open-storage.ts";
 import { hasEmbeddedPostgres } from "../storage/embedded.ts";
 import type { Database } from "../storage/postgres/database.ts";
-import { LinkListener } from "../storage/postgres/listener.ts";
+import { HEAR_MS, LinkListener } from "../storage/postgres/listener.ts";
 import { migrationStatus } from "../storage/postgres/migrate.ts";
 import { fail, type Finding, ok, PATIENCE_MS, warn } from "./finding.ts";
 
 /** Expiry, days and staleness are read off both clocks. */
 const CLOCK_WARN_MS = 1_000;
 const CLOCK_FAIL_MS = 60_000;
+/** More than a listener waits to hear itself: it knows better why it does not. */
+const LISTENING_MS = 2 * HEAR_MS;
 /** Beside its pool, a process listens for changed links; with the embedded Postgres it also has a place among its users. */
 const OWN_CONNECTIONS = 2;
 
@@ -37,7 +40,7 @@ export async function examineDatabase(config: Config, log: Log): Promise<readonl
       judgeClock(facts),
       judgeConnections(facts, config),
       judgeSafety(facts),
-      ...(config.cache === "off" || facts.replica ? [] : [await tryListening(storage, config, log)]),
+      ...(listensForChanges(config) && !facts.replica ? [await tryListening(storage, config, log)] : []),
     ];
   } finally {
     await storage.close();
@@ -128,7 +131,7 @@ export function judgeConnections(
   return wanted > free * TIGHT ? warn(name, says, mend) : ok(name, says);
 }
 
-/** An edit must reach the caches of all servers; a pooler may keep it from them. (A replica takes no listeners.) */
+/** An edit must reach all servers; a pooler may keep it from them. (A replica takes no listeners.) */
 async function tryListening(storage: Storage, config: Config, log: Log): Promise<Finding> {
   const listener = new LinkListener({
     database: {
@@ -144,7 +147,7 @@ async function tryListening(storage: Storage, config: Config, log: Log): Promise
   });
   const name = "changed links";
   try {
-    await withDeadline(listener.listening, 2 * PATIENCE_MS, "listening for changed links");
+    await withDeadline(listener.listening, LISTENING_MS, "listening for changed links");
     return ok(name, "servers hear of them");
   } catch (error) {
     return fail(name, "servers would not hear of them", reasonOf(error));

@@ -1,4 +1,4 @@
-// Expected failures: one class, a closed set of codes, mapped to HTTP once (http/problem.ts).
+// Expected failures: one class, a closed set of codes, mapped to HTTP once (http/problem.ts). And what an error says, of whatever kind.
 
 /** Every failure that hop expects. The names are part of the HTTP interface. */
 export type ErrorCode =

@@ -1,11 +1,9 @@
 // The committed deploy/nginx.conf as a real nginx, in front of servers on this machine.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "./hop-process.ts";
-import { waitFor } from "./wait-for.ts";
+import { startProgram } from "./program.ts";
 
 const CONF = new URL("../../deploy/nginx.conf", import.meta.url);
 
@@ -23,31 +21,15 @@ export async function startNginx(
     .replace("server server-2:8080", `server 127.0.0.1:${ports[1]}`)
     .replaceAll("/tmp/", `${directory}/`);
   await Bun.write(join(directory, "hop.conf"), conf);
-  let printed = "";
-  const child = spawn("nginx", ["-c", join(directory, "hop.conf"), "-g", "daemon off;"], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    printed += text;
-  });
-  const killNow = () => child.kill("SIGTERM");
-  process.once("exit", killNow);
   const url = `http://127.0.0.1:${port}`;
-  await waitFor("nginx to answer", async () => {
-    if (child.exitCode !== null) throw new Error(`nginx ended: ${printed}`);
-    return fetch(`${url}/livez`).then(
-      () => true,
-      () => false,
-    );
+  const program = await startProgram({
+    command: ["nginx", "-c", join(directory, "hop.conf"), "-g", "daemon off;"],
+    directory,
+    isReady: () =>
+      fetch(`${url}/livez`).then(
+        () => true,
+        () => false,
+      ),
   });
-  return {
-    url,
-    [Symbol.asyncDispose]: async () => {
-      process.off("exit", killNow);
-      const gone = once(child, "exit");
-      child.kill("SIGTERM");
-      if (child.exitCode === null && child.signalCode === null) await gone;
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
+  return { url, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
 }

@@ -1,12 +1,10 @@
 // A real Prometheus that scrapes what a test gives it, on a free port and in a directory of its own.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { freePort } from "./hop-process.ts";
-import { waitFor } from "./wait-for.ts";
+import { startProgram } from "./program.ts";
 
 const answerSchema = z.object({
   status: z.string(),
@@ -34,24 +32,20 @@ export async function startPrometheus(
   // JSON is YAML.
   await Bun.write(join(directory, "prometheus.yml"), JSON.stringify(config));
   const port = await freePort();
-  const child = spawn(
-    "prometheus",
-    [
+  const url = `http://127.0.0.1:${port}`;
+  const program = await startProgram({
+    command: [
+      "prometheus",
       `--config.file=${join(directory, "prometheus.yml")}`,
       `--storage.tsdb.path=${join(directory, "data")}`,
       `--web.listen-address=127.0.0.1:${port}`,
     ],
-    { stdio: "ignore" },
-  );
-  const killNow = () => child.kill("SIGKILL");
-  process.once("exit", killNow);
-  const url = `http://127.0.0.1:${port}`;
-  await waitFor("Prometheus to be ready", async () => {
-    if (child.exitCode !== null) throw new Error(`Prometheus ended with ${child.exitCode}`);
-    return fetch(`${url}/-/ready`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
+    directory,
+    isReady: () =>
+      fetch(`${url}/-/ready`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
   });
   return {
     query: async (expr) => {
@@ -60,12 +54,6 @@ export async function startPrometheus(
       if (status !== "success") throw new Error(`${expr}: ${error}`);
       return (data?.result ?? []).map(({ metric }) => metric);
     },
-    [Symbol.asyncDispose]: async () => {
-      process.off("exit", killNow);
-      const gone = once(child, "exit");
-      child.kill("SIGKILL");
-      if (child.exitCode === null && child.signalCode === null) await gone;
-      await rm(directory, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
 }

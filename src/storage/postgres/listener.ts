@@ -21,7 +21,7 @@ const CHANNEL = "hop_links";
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1_000;
 /** What is told arrives within milliseconds, or not at all. */
-const HEAR_MS = 5_000;
+export const HEAR_MS = 5_000;
 /** Before what it tells itself. As a message of two words it names no code. */
 const ECHO = "echo";
 
